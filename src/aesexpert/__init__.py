@@ -1,0 +1,47 @@
+"""AesExpert: image aesthetics perception with vision-language models.
+
+Names are imported when they are first touched, so `import aesexpert` loads neither torch nor transformers nor
+datasets.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from aesexpert._version import __version__
+
+
+if TYPE_CHECKING:
+    from aesexpert.data import AesMMIT
+    from aesexpert.models import (
+        AesExpertConfig,
+        AesExpertForConditionalGeneration,
+        AesExpertModel,
+        AesExpertProcessor,
+    )
+
+_HOMES = {
+    "AesMMIT": "aesexpert.data",
+    "AesExpertConfig": "aesexpert.models",
+    "AesExpertModel": "aesexpert.models",
+    "AesExpertForConditionalGeneration": "aesexpert.models",
+    "AesExpertProcessor": "aesexpert.models",
+}
+
+__all__ = [
+    "AesExpertConfig",
+    "AesExpertForConditionalGeneration",
+    "AesExpertModel",
+    "AesExpertProcessor",
+    "AesMMIT",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

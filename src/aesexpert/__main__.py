@@ -1,0 +1,5 @@
+from aesexpert.cli import main
+
+
+if __name__ == "__main__":
+    main()
