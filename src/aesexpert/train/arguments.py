@@ -1,0 +1,89 @@
+"""What a recipe can say, on top of TRL's own arguments."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from trl import ScriptArguments, SFTConfig
+
+from aesexpert.taxonomy import InstructionKind
+
+
+@dataclass
+class DataArguments(ScriptArguments):
+    """
+    Which instructions to train on.
+
+    Args:
+        dataset_name (`str`, *optional*, defaults to `"aesmmit"`):
+            Folder or Hub id of AesMMIT, read in its `instructions` configuration.
+        dataset_test_split (`str`, *optional*, defaults to `"validation"`):
+            The split whose loss is measured during training.
+        kinds (`list[str]`, *optional*):
+            Train on these kinds of instruction alone: `"description"`, `"vqa"`. All of them by default.
+    """
+
+    dataset_name: str = field(default="aesmmit", metadata={"help": "Folder or Hub id of AesMMIT."})
+    dataset_test_split: str = field(
+        default="validation", metadata={"help": "The split whose loss is measured during training."}
+    )
+    kinds: list[str] | None = field(
+        default=None,
+        metadata={"help": "Train on these kinds of instruction alone.", "choices": [str(k) for k in InstructionKind]},
+    )
+
+
+@dataclass
+class AesExpertSFTConfig(SFTConfig):
+    """
+    TRL's [`~trl.SFTConfig`] with what the paper's third stage needs.
+
+    Args:
+        instructions_per_picture (`int`, *optional*):
+            How many of a picture's instructions each epoch draws. All of them by default.
+        projector_learning_rate (`float`, *optional*):
+            Learning rate of the projector. That of the language model, `learning_rate`, by default.
+        checkpoint_format (`str`, *optional*, defaults to `"llava"`):
+            How the trained model is written: `"llava"`, the stock format, or `"aesexpert"`, the registered type with
+            its code. Models of other designs are always written in their own format.
+
+    Defaults that differ from TRL's: `max_length` is None, since cutting a sequence may cut picture tokens;
+    `remove_unused_columns` is False, since rows are made when they are read; on a machine without accelerator the
+    run uses the CPU, in bf16 where the CPU computes in it.
+    """
+
+    instructions_per_picture: int | None = field(
+        default=None, metadata={"help": "How many of a picture's instructions each epoch draws (default: all)."}
+    )
+    projector_learning_rate: float | None = field(
+        default=None, metadata={"help": "Learning rate of the projector (default: `learning_rate`)."}
+    )
+    checkpoint_format: str = field(
+        default="llava",
+        metadata={"help": "How the trained model is written.", "choices": ["llava", "aesexpert"]},
+    )
+    max_length: int | None = field(
+        default=None, metadata={"help": "Longest sequence in tokens; longer ones lose the end of their response."}
+    )
+    bf16: bool | None = field(
+        default=None, metadata={"help": "Compute in bf16 (default: where the machine does so natively)."}
+    )
+    remove_unused_columns: bool = field(default=False, metadata={"help": "Rows are made when they are read."})
+
+    def __post_init__(self) -> None:
+        if self.instructions_per_picture is not None and self.instructions_per_picture < 1:
+            raise ValueError(
+                f"`instructions_per_picture` is {self.instructions_per_picture}, expected a number from 1 on; "
+                "leave it out to train on all of a picture's instructions"
+            )
+        if not torch.accelerator.is_available():
+            self.use_cpu = True
+        if self.use_cpu and self.bf16 is None:
+            self.bf16 = _cpu_computes_in_bf16()
+        super().__post_init__()
+
+
+def _cpu_computes_in_bf16() -> bool:
+    """Without these instructions bfloat16 is emulated, tens of times slower than float32."""
+    capabilities: dict[str, Any] = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

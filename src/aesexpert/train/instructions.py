@@ -1,0 +1,96 @@
+"""AesMMIT's pictures as the rows that TRL trains on: one instruction a row, made when it is read."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from datasets import Dataset
+
+from aesexpert.data.conversations import to_prompt_completion
+
+
+def instruction_rows(pictures: Dataset, kinds: Sequence[str] | None = None) -> Dataset:
+    """
+    Spread a split of AesMMIT over one row an instruction.
+
+    Nothing is copied: the rows are numbers, and a picture is read and decoded when its row is.
+
+    Args:
+        pictures (`datasets.Dataset`): A split of the `instructions` configuration, one row a picture.
+        kinds (`Sequence[str]`, *optional*): Keep instructions of these kinds alone.
+
+    Returns:
+        `datasets.Dataset`: Rows of `image` (`PIL.Image`), `prompt` and `completion` (lists of messages), for TRL.
+
+    Raises:
+        `ValueError`: If no instruction is left.
+    """
+    index = [
+        (row, number)
+        for row, instructions in enumerate(pictures.select_columns("instructions"))
+        for number, instruction in enumerate(instructions["instructions"])
+        if kinds is None or _kind(pictures, instruction) in kinds
+    ]
+    if not index:
+        raise ValueError(f"no instruction of kind {' or '.join(kinds or ['any'])} in {len(pictures)} pictures")
+    rows = Dataset.from_dict({"picture": [row for row, _ in index], "instruction": [n for _, n in index]})
+    return rows.with_transform(partial(_read, pictures=pictures))
+
+
+class InstructionSampler(torch.utils.data.Sampler[int]):
+    """
+    Visits the pictures in random order and draws some instructions of each, anew in every epoch.
+
+    The order depends on the seed and the epoch alone, so a resumed run goes on exactly where it stopped.
+
+    Args:
+        pictures (`Sequence[int]`): The picture of each row.
+        instructions_per_picture (`int`, *optional*): How many to draw of each picture; all by default.
+        seed (`int`, *optional*, defaults to 0): Seed of the draws.
+    """
+
+    def __init__(self, pictures: Sequence[int], instructions_per_picture: int | None = None, seed: int = 0) -> None:
+        self.rows_of: dict[int, list[int]] = {}
+        for row, picture in enumerate(pictures):
+            self.rows_of.setdefault(picture, []).append(row)
+        self.instructions_per_picture = instructions_per_picture
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """
+        Choose the epoch whose rows are drawn next.
+
+        Args:
+            epoch (`int`): Counted from 0.
+        """
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        limit = self.instructions_per_picture
+        return sum(len(rows) if limit is None else min(limit, len(rows)) for rows in self.rows_of.values())
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self.seed + self.epoch)
+        drawn = [
+            rows[i]
+            for rows in self.rows_of.values()
+            for i in torch.randperm(len(rows), generator=generator)[: self.instructions_per_picture].tolist()
+        ]
+        return (drawn[i] for i in torch.randperm(len(drawn), generator=generator).tolist())
+
+
+def _kind(pictures: Dataset, instruction: dict[str, Any]) -> str:
+    return pictures.features["instructions"].feature["kind"].int2str(instruction["kind"])
+
+
+def _read(rows: dict[str, list[int]], pictures: Dataset) -> dict[str, list[Any]]:
+    batch: dict[str, list[Any]] = {"image": [], "prompt": [], "completion": []}
+    for row, number in zip(rows["picture"], rows["instruction"], strict=True):
+        picture = pictures[row]
+        conversation = to_prompt_completion(picture["instructions"][number])
+        batch["image"].append(picture["image"])
+        batch["prompt"].append(conversation["prompt"])
+        batch["completion"].append(conversation["completion"])
+    return batch
