@@ -31,6 +31,7 @@ from aesexpert.taxonomy import AnswerFormat, Dimension, PerceptionDimension, Que
 
 
 FLAW = "What is the main technical flaw of this picture?"
+FLAW_REWORDED = ("Which technical flaw harms this picture most?", "Name the technical flaw of this picture.")
 SHARPNESS = "Is this picture sharp?"
 EXPOSURE = "How is the exposure of this picture?"
 QUALITY = "How is the technical quality of this picture?"
@@ -232,30 +233,32 @@ def _write_copy(picture: Picture, row: dict[str, str], kind: str, images: Path, 
 
 
 def _questions(image_id: str, damage: Damage | None) -> list[dict[str, Any]]:
-    """What is known of a picture because of what was done to it, or not done."""
-    asked = [
-        (FLAW, _flaws(), damage.flaw if damage else NO_FLAW, QuestionType.WHAT),
-        (SHARPNESS, [SHARP, NOT_SHARP], damage.sharpness if damage else SHARP, QuestionType.YES_NO),
-        (
-            EXPOSURE,
-            [TOO_DARK, TOO_BRIGHT, WELL_EXPOSED],
-            damage.exposure if damage else WELL_EXPOSED,
-            QuestionType.HOW,
-        ),
-        (QUALITY, [HIGH, LOW], LOW if damage else HIGH, QuestionType.HOW),
+    """What is known of a picture because of what was done to it: open-ended, and the flaw with options as well."""
+    flaw = damage.flaw if damage else NO_FLAW
+    open_ended = [
+        *((question, flaw, QuestionType.WHAT) for question in (FLAW, *FLAW_REWORDED)),
+        (SHARPNESS, damage.sharpness if damage else SHARP, QuestionType.YES_NO),
+        (EXPOSURE, damage.exposure if damage else WELL_EXPOSED, QuestionType.HOW),
+        (QUALITY, LOW if damage else HIGH, QuestionType.HOW),
     ]
     return [
-        {
-            "image_id": image_id,
-            "question": question,
-            "answer": answer,
-            "options": _shuffled(options, image_id, question),
-            "question_type": question_type,
-            "dimension": Dimension.QUALITY,
-            "format": AnswerFormat.MULTIPLE_CHOICE,
-        }
-        for question, options, answer, question_type in asked
+        _question(image_id, FLAW, flaw, QuestionType.WHAT, _shuffled(_flaws(), image_id, FLAW)),
+        *(_question(image_id, question, answer, question_type) for question, answer, question_type in open_ended),
     ]
+
+
+def _question(
+    image_id: str, question: str, answer: str, question_type: QuestionType, options: Sequence[str] = ()
+) -> dict[str, Any]:
+    return {
+        "image_id": image_id,
+        "question": question,
+        "answer": answer,
+        "options": list(options),
+        "question_type": question_type,
+        "dimension": Dimension.QUALITY,
+        "format": AnswerFormat.MULTIPLE_CHOICE if options else AnswerFormat.OPEN_ENDED,
+    }
 
 
 def _flaw_record(image_id: str, damage: Damage | None) -> dict[str, Any]:
