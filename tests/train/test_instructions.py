@@ -54,6 +54,17 @@ def test_each_epoch_draws_that_many_of_each_picture(pictures_of_rows, limit, epo
     assert list(sampler) == drawn
 
 
+def test_rows_of_a_visit_come_one_after_the_other():
+    pictures = [0, 0, 1, 1, 2, 2, 3, 3]
+    visits = ["a", "a", "b", "b", "a", "a", "b", "b"]
+    for epoch in range(20):
+        sampler = InstructionSampler(pictures, 1, visits)
+        sampler.set_epoch(epoch)
+        drawn = list(sampler)
+        assert [visits[row] for row in drawn] in (["a", "a", "b", "b"], ["b", "b", "a", "a"])
+        assert sorted(pictures[row] for row in drawn) == [0, 1, 2, 3]
+
+
 def test_epochs_and_seeds_differ():
     sampler = InstructionSampler([0] * 50, 10, seed=0)
     first = list(sampler)
