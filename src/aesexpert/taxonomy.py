@@ -149,8 +149,6 @@ DATASET_SOURCES: dict[SourceDataset, Source] = {
 """The source of each data set of Table 1."""
 
 PAPER_SAMPLES: dict[SourceDataset, int] = dict(
-    zip(
-        SourceDataset, (1096, 3694, 4003, 1087, 152, 1153, 791, 2970, 59, 1957, 4228, 570, 144), strict=False
-    )
+    zip(SourceDataset, (1096, 3694, 4003, 1087, 152, 1153, 791, 2970, 59, 1957, 4228, 570, 144), strict=False)
 )
 """How many pictures the paper took from each data set (Table 1); 21,904 in all."""

@@ -19,6 +19,7 @@ from bench_helpers import make_identity
 FEATURES = Features(
     {
         "image_id": Value("string"),
+        "original": Value("string"),
         "image": Image(),
         "instructions": List(
             {
@@ -48,15 +49,25 @@ def instructions(colour: str) -> list[dict[str, str]]:
     ]
 
 
+def write_pictures(folder: Path, originals: dict[str, str]) -> None:
+    """One picture a colour, of a height of its own; `originals` says what each was made from."""
+    rows = [
+        {
+            "image_id": colour,
+            "original": originals[colour],
+            "image": Pillow.new("RGB", (40, 30 + i), colour),
+            "instructions": instructions(colour),
+        }
+        for i, colour in enumerate(COLOURS)
+    ]
+    Dataset.from_list(rows, features=FEATURES).to_parquet(folder / "data" / "validation.parquet")
+
+
 @pytest.fixture(scope="module")
 def aesmmit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "aesmmit"
     (folder / "data").mkdir(parents=True)
-    rows = [
-        {"image_id": colour, "image": Pillow.new("RGB", (40, 30 + i), colour), "instructions": instructions(colour)}
-        for i, colour in enumerate(COLOURS)
-    ]
-    Dataset.from_list(rows, features=FEATURES).to_parquet(folder / "data" / "validation.parquet")
+    write_pictures(folder, {colour: colour for colour in COLOURS})
     (folder / "README.md").write_text(CARD)
     return folder
 
@@ -112,7 +123,7 @@ def test_control_shows_other_pictures(tiny_llava: Path, aesmmit: Path, tmp_path:
 def test_control_heeds_what_pictures_were_made_from(tiny_llava: Path, aesmmit: Path, tmp_path: Path) -> None:
     """Two originals with a damaged copy each leave every picture two others to be swapped with."""
     data = Path(shutil.copytree(aesmmit, tmp_path / "aesmmit"))
-    (data / "sources.csv").write_text("image_id,original\nred,\ngreen,red\nblue,\nwhite,blue\n")
+    write_pictures(data, {"red": "red", "green": "red", "blue": "blue", "white": "blue"})
     shown: dict[str, str] = {}
 
     def losses(model: object, items: list[LossItem], batch_size: int) -> list[tuple[float, int]]:
@@ -131,7 +142,8 @@ def test_newer_data_of_the_same_name_is_seen(tiny_llava: Path, aesmmit: Path, tm
     """The cache of `load_dataset` goes by names."""
     data = Path(shutil.copytree(aesmmit, tmp_path / "aesmmit"))
     first = response_loss(str(tiny_llava), data, tmp_path / "first")["overall"]
-    rows = [{"image_id": "red", "image": Pillow.new("RGB", (9, 9)), "instructions": instructions("red")[:1]}]
+    picture = Pillow.new("RGB", (9, 9))
+    rows = [{"image_id": "red", "original": "red", "image": picture, "instructions": instructions("red")[:1]}]
     Dataset.from_list(rows, features=FEATURES).to_parquet(data / "data" / "validation.parquet")
     second = response_loss(str(tiny_llava), data, tmp_path / "second")["overall"]
     assert (first["instructions"], second["instructions"]) == (12, 1)

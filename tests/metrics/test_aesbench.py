@@ -9,6 +9,7 @@ import shutil
 import string
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import evaluate
 import pandas as pd
 import pytest
+import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -137,12 +139,12 @@ def test_a_letter_beyond_the_options_is_unreadable(count: int, beyond: int) -> N
 
 
 @pytest.mark.parametrize(
-    "piece", ["answer ", "the ", "(B)", "\n", ".", "B and ", "- ", "not (B) ", "<think>", "High contrast "]
+    "piece", ["answer ", "the ", "(B)", "\n", ".", "B and ", "- ", "not (B) ", "<think>", "Soft light "]
 )
-def test_long_answers_take_no_time_to_speak_of(
-    piece: str, benchmark_seconds: Callable[[Callable[[], Any]], float]
-) -> None:
-    assert benchmark_seconds(lambda: read_choice(piece * 500, CONTRASTS)) < 2
+def test_reading_time_stays_small_for_degenerate_answers(piece: str) -> None:
+    start = time.process_time()
+    read_choice(piece * 500, CONTRASTS)
+    assert time.process_time() - start < 2
 
 
 # Grading and scoring.
@@ -494,13 +496,16 @@ def test_the_package_gives_the_functions() -> None:
 
 def test_the_cards_values_are_the_papers(root: Path) -> None:
     with (root / "src/aesexpert/bench/paper_table3.csv").open(encoding="utf-8", newline="") as file:
-        paper = list(csv.reader(file))[1:]
+        rows = csv.DictReader(line for line in file if not line.startswith("#"))
+        columns = ("model", "perception", "empathy", "assessment", "interpretation", "overall")
+        paper = [[row[column] for column in columns] for row in rows]
     card = (FILE.parent / "README.md").read_text(encoding="utf-8")
     table = card.split("### Published values")[1].split("## Limitations")[0]
-    rows = [re.split(r"\s*\|\s*", line.strip("| ")) for line in table.splitlines() if line.startswith("|")][2:]
-    assert len(rows) == 19
-    for name, *values in rows:
-        line = next(row for row in paper if row[0] == name)
-        assert {float(value) for value in values} <= {float(cell) for cell in line[1:] if cell}
-        *choice, judged, overall = map(float, values)
-        assert (sum(choice) + 100 * judged) / 4 == pytest.approx(overall, abs=0.05)
+    lines = [line for line in table.splitlines() if line.startswith("|")][2:]
+    assert [re.split(r"\s*\|\s*", line.strip("| ")) for line in lines] == paper
+
+
+def test_the_cards_header_is_that_of_a_space() -> None:
+    header = yaml.safe_load((FILE.parent / "README.md").read_text(encoding="utf-8").split("---")[1])
+    assert header["title"] == "AesBench" and header["sdk"] == "gradio"
+    assert {"evaluate", "metric"} <= set(header["tags"])

@@ -1,10 +1,9 @@
 """How well a model predicts the responses of AesMMIT: the mean loss a token, which moves long before accuracy does."""
 
-import csv
 import hashlib
 import inspect
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,6 @@ from aesexpert.bench.model import VisionLanguageModel, check_hub_id, dtype_name,
 from aesexpert.bench.pictures import open_picture
 from aesexpert.bench.runner import library_versions
 from aesexpert.data.conversations import Instruction, to_prompt_completion
-from aesexpert.data.source import SOURCES
 
 
 @dataclass(frozen=True)
@@ -31,11 +29,13 @@ class AnnotatedPicture:
 
     Args:
         image_id (`str`): Its name.
+        original (`str`): The picture that it was made from, if it is a damaged copy, or its own name.
         content (`bytes`): Its file.
         instructions (`Sequence[Instruction]`): What is asked and answered about it.
     """
 
     image_id: str
+    original: str
     content: bytes
     instructions: Sequence[Instruction]
 
@@ -103,7 +103,7 @@ def response_loss(
         recorded: dict[str, Any] = read_json(loss_file)
         identity.check_same(recorded["run"], loss_file)
         return recorded
-    items = _to_items(pictures, control, _originals(Path(data)))
+    items = _to_items(pictures, control)
     losses = _losses(load_model(model_id), items, batch_size)
     result = {"run": asdict(identity), **_summary(items, losses)}
     out.mkdir(parents=True, exist_ok=True)
@@ -122,7 +122,11 @@ def _load(data: str | Path, split: str) -> IterableDataset:
     if split not in parts:
         raise BenchError(f"{data} has no split {split!r}, expected one of {', '.join(parts)}")
     # undecoded, so that pictures are opened here as everywhere in the benchmark
-    return parts[split].select_columns(["image_id", "image", "instructions"]).cast_column("image", Image(decode=False))
+    return (
+        parts[split]
+        .select_columns(["image_id", "original", "image", "instructions"])
+        .cast_column("image", Image(decode=False))
+    )
 
 
 def _read_pictures(dataset: IterableDataset, limit: int | None) -> list[AnnotatedPicture]:
@@ -134,7 +138,7 @@ def _read_pictures(dataset: IterableDataset, limit: int | None) -> list[Annotate
             Instruction(prompt=entry["prompt"], response=entry["response"], kind=kind.int2str(entry["kind"]))
             for entry in drawn
         ]
-        pictures.append(AnnotatedPicture(row["image_id"], row["image"]["bytes"], instructions))
+        pictures.append(AnnotatedPicture(row["image_id"], row["original"], row["image"]["bytes"], instructions))
     if not any(picture.instructions for picture in pictures):
         raise BenchError("the data has no instructions")
     return pictures
@@ -156,22 +160,11 @@ def _fingerprint(pictures: Sequence[AnnotatedPicture]) -> str:
     return digest.hexdigest()
 
 
-def _originals(folder: Path) -> dict[str, str]:
-    """What each picture was made from, as far as the table that travels with a data set tells."""
-    file = folder / SOURCES
-    if not file.is_file():
-        return {}
-    with file.open(encoding="utf-8", newline="") as table:
-        return {row["image_id"]: row["original"] for row in csv.DictReader(table) if row.get("original")}
-
-
-def _to_items(
-    pictures: Sequence[AnnotatedPicture], control: str | None, originals: Mapping[str, str]
-) -> list[LossItem]:
+def _to_items(pictures: Sequence[AnnotatedPicture], control: str | None) -> list[LossItem]:
     by_id = {picture.image_id: picture for picture in pictures}
     shown = {image_id: image_id for image_id in by_id}
     if control:
-        shown = swap_pictures({image_id: originals.get(image_id, image_id) for image_id in by_id})
+        shown = swap_pictures({picture.image_id: picture.original for picture in pictures})
     return [
         LossItem(by_id[shown[picture.image_id]], instruction)
         for picture in pictures

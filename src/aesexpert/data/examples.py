@@ -39,6 +39,7 @@ def describe(source: SourceFolder, picture: Picture) -> dict[str, Any]:
         "source": picture.source.value,
         "dataset": picture.dataset.value,
         "scene": picture.scene,
+        "original": picture.original,
         "feedbacks": [_feedback_row(entry) for entry in feedback],
         "questions": [_question_row(entry) for entry in questions],
         "instructions": to_instructions(feedback, questions),

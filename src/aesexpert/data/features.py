@@ -17,12 +17,14 @@ from aesexpert.taxonomy import (
 CONFIGS = ("instructions", "feedback", "vqa")
 """The three ways to load AesMMIT; the first is the default."""
 
+# `original` is the picture that a damaged copy was made from, and the picture itself for all others.
 _SHARED = {
     "image_id": Value("string"),
     "image": Image(),
     "source": ClassLabel(names=list(map(str, Source))),
     "dataset": ClassLabel(names=list(map(str, SourceDataset))),
     "scene": Value("string"),
+    "original": Value("string"),
 }
 
 _OWN = {

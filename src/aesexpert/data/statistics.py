@@ -170,7 +170,7 @@ def _with_names(feature: Any, value: Any) -> Any:
 
 def _count(rows: Iterable[tuple[str, dict[str, Any]]]) -> Statistics:
     counters = {name: Counter(dict.fromkeys(map(str, labels), 0)) for name, labels in _LABELS.items()}
-    pictures = 0
+    pictures, texts = 0, set()
     for split, row in rows:
         pictures += 1
         counters["splits"][str(split)] += 1
@@ -183,8 +183,9 @@ def _count(rows: Iterable[tuple[str, dict[str, Any]]]) -> Statistics:
         counters["dimensions"].update(entry["dimension"] for entry in row["questions"])
         counters["formats"].update(entry["format"] for entry in row["questions"])
         counters["kinds"].update(entry["kind"] for entry in row["instructions"])
-        for text in _prose(row):
-            counters["words"].update(word for word in _WORD.findall(text.lower()) if word not in STOP_WORDS)
+        texts.update(_prose(row))
+    for text in texts:
+        counters["words"].update(word for word in _WORD.findall(text.lower()) if word not in STOP_WORDS)
     counts = {name: dict(counter) for name, counter in counters.items()}
     counts["scenes"] = dict(_ranked(counters["scenes"]))
     counts["words"] = dict(_ranked(counters["words"])[:TOP_WORDS])
@@ -192,7 +193,7 @@ def _count(rows: Iterable[tuple[str, dict[str, Any]]]) -> Statistics:
 
 
 def _prose(row: dict[str, Any]) -> list[str]:
-    """The texts in somebody's own words; the options of choice questions are not."""
+    """The texts in somebody's own words; the options of choice questions are not. A text counts once in the end."""
     answers = [entry["answer"] for entry in row["questions"] if entry["format"] == AnswerFormat.OPEN_ENDED]
     return [entry["critique"] for entry in row["feedbacks"]] + answers
 

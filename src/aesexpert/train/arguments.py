@@ -41,6 +41,9 @@ class AesExpertSFTConfig(SFTConfig):
     Args:
         instructions_per_picture (`int`, *optional*):
             How many of a picture's instructions each epoch draws. All of them by default.
+        versions_together (`bool`, *optional*, defaults to `False`):
+            Whether the rows of a picture and of its damaged copies come one after the other, so that a batch compares
+            versions of one picture. Rows are mixed by default.
         projector_learning_rate (`float`, *optional*):
             Learning rate of the projector. That of the language model, `learning_rate`, by default.
         checkpoint_format (`str`, *optional*, defaults to `"llava"`):
@@ -54,6 +57,9 @@ class AesExpertSFTConfig(SFTConfig):
 
     instructions_per_picture: int | None = field(
         default=None, metadata={"help": "How many of a picture's instructions each epoch draws (default: all)."}
+    )
+    versions_together: bool = field(
+        default=False, metadata={"help": "Whether a batch compares versions of one picture (default: rows are mixed)."}
     )
     projector_learning_rate: float | None = field(
         default=None, metadata={"help": "Learning rate of the projector (default: `learning_rate`)."}

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from datasets import Dataset
 
 from aesexpert.data.conversations import to_prompt_completion
+
+
+T = TypeVar("T")
 
 
 def instruction_rows(pictures: Dataset, kinds: Sequence[str] | None = None) -> Dataset:
@@ -22,6 +25,8 @@ def instruction_rows(pictures: Dataset, kinds: Sequence[str] | None = None) -> D
 
     Returns:
         `datasets.Dataset`: Rows of `image` (`PIL.Image`), `prompt` and `completion` (lists of messages), for TRL.
+        Below its format it has the columns `picture` (row of `pictures`), `instruction` (its number there) and
+        `original`.
 
     Raises:
         `ValueError`: If no instruction is left.
@@ -34,7 +39,14 @@ def instruction_rows(pictures: Dataset, kinds: Sequence[str] | None = None) -> D
     ]
     if not index:
         raise ValueError(f"no instruction of kind {' or '.join(kinds or ['any'])} in {len(pictures)} pictures")
-    rows = Dataset.from_dict({"picture": [row for row, _ in index], "instruction": [n for _, n in index]})
+    originals = pictures["original"]
+    rows = Dataset.from_dict(
+        {
+            "picture": [row for row, _ in index],
+            "instruction": [number for _, number in index],
+            "original": [originals[row] for row, _ in index],
+        }
+    )
     return rows.with_transform(partial(_read, pictures=pictures))
 
 
@@ -47,14 +59,23 @@ class InstructionSampler(torch.utils.data.Sampler[int]):
     Args:
         pictures (`Sequence[int]`): The picture of each row.
         instructions_per_picture (`int`, *optional*): How many to draw of each picture; all by default.
+        visits (`Sequence[str]`, *optional*):
+            The visit of each row: rows that share one come one after the other. By default all rows are mixed.
         seed (`int`, *optional*, defaults to 0): Seed of the draws.
     """
 
-    def __init__(self, pictures: Sequence[int], instructions_per_picture: int | None = None, seed: int = 0) -> None:
+    def __init__(
+        self,
+        pictures: Sequence[int],
+        instructions_per_picture: int | None = None,
+        visits: Sequence[str] | None = None,
+        seed: int = 0,
+    ) -> None:
         self.rows_of: dict[int, list[int]] = {}
         for row, picture in enumerate(pictures):
             self.rows_of.setdefault(picture, []).append(row)
         self.instructions_per_picture = instructions_per_picture
+        self.visits = visits
         self.seed = seed
         self.epoch = 0
 
@@ -73,12 +94,15 @@ class InstructionSampler(torch.utils.data.Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.seed + self.epoch)
-        drawn = [
-            rows[i]
-            for rows in self.rows_of.values()
-            for i in torch.randperm(len(rows), generator=generator)[: self.instructions_per_picture].tolist()
-        ]
-        return (drawn[i] for i in torch.randperm(len(drawn), generator=generator).tolist())
+        visits: dict[str, list[int]] = {}
+        for rows in self.rows_of.values():
+            visit = self.visits[rows[0]] if self.visits else ""
+            visits.setdefault(visit, []).extend(_shuffled(rows, generator)[: self.instructions_per_picture])
+        return (row for visit in _shuffled(list(visits), generator) for row in _shuffled(visits[visit], generator))
+
+
+def _shuffled(items: Sequence[T], generator: torch.Generator) -> list[T]:
+    return [items[i] for i in torch.randperm(len(items), generator=generator).tolist()]
 
 
 def _kind(pictures: Dataset, instruction: dict[str, Any]) -> str:

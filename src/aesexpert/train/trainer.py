@@ -25,7 +25,10 @@ class AesExpertTrainer(SFTTrainer):
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> InstructionSampler:
         rows = (train_dataset or self.train_dataset).with_format(None)
         return InstructionSampler(
-            rows["picture"], self.args.instructions_per_picture, seed=self.args.data_seed or self.args.seed
+            rows["picture"],
+            self.args.instructions_per_picture,
+            visits=rows["original"] if self.args.versions_together else None,
+            seed=self.args.data_seed or self.args.seed,
         )
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
