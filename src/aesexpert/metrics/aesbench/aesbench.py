@@ -158,25 +158,25 @@ _END = re.compile(
     r"\s*(?:$|[)\]}:;!\u2014]|[.,](?!\w)|[\"'](?!\w)|(?<=\s)[-\u2013]\s)"
     rf"|{_IS_RIGHT}|\s+{_one_of('because since as due based for over it this the there')}"
 )
-_LEAD_IN_WORDS = (
+_LEAD_IN_WORDS = (  # what may stand before an answer
     "assistant response so thus therefore hence ok sure well probably maybe definitely in my opinion based on the this"
     " that image picture question correct right best final most suitable answer option choice letter it it's is was be"
     " would should for i i'd i'll we choose chose pick select say think believe guess go with"
 )
 _LEAD_IN = re.compile(rf"{_MARKS}{_one_of(_LEAD_IN_WORDS)}[\s:,;=\"']*(?:-\s+)?", re.I)
 _GLUE = re.compile(rf"(?:{_MARKS}(?:[&/+]|{_one_of('and or nor vs also maybe even both option')}))*{_MARKS}", re.I)
-_CUE = re.compile(
+_CUE = re.compile(  # after which an answer is stated
     r"\b(?:(?:answer|choice)\b(?:[^.,:;!?]*?\bis\b)?|(?:choose|chose|pick|select|go\s+with)\b)(?!\s*[.,;!])", re.I
 )
-_MENTION = re.compile(
+_MENTION = re.compile(  # an option that a sentence speaks of
     r"\b[Oo]ption\s+[\"'(\[]*([A-Za-z])(?![\w'-])"  # option B
     r"|(?<!\w)[(\[{]([A-Za-z])[)\]}]"  # (B)
     r"|(?<![\w'(\[{-])([A-Z])\)"  # B)
     rf"|\b([A-Z])(?={_IS_RIGHT})"  # B is the right answer
 )
 _DENYING_WORDS = r"not never neither nor cannot without unable whether unlike lacks? rather\s+than instead\s+of"
-_DENIAL = re.compile(rf"(?:{_one_of(_DENYING_WORDS)}|n't\b)[^.,:;!?]*$|\bno\s*$", re.I)
-_IS_DENIED = re.compile(
+_DENIAL = re.compile(rf"(?:{_one_of(_DENYING_WORDS)}|n't\b)[^.,:;!?]*$|\bno\s*$", re.I)  # before an option
+_IS_DENIED = re.compile(  # what follows a denied option
     r"[)\]}\"':]*(?:\s*\?|\s+(?:is|was|can|could|does|would)(?:n't|\s*not)\b|\s+(?:is|was|seems)\s+(?:wrong|incorrect)\b)"
 )
 
