@@ -24,14 +24,18 @@ def main() -> None:
     parser.add_argument("--gpus", type=int, default=8, help="as in the paper (default: %(default)s)")
     args = parser.parse_args()
     tokens = INSTRUCTIONS * (PICTURE_TOKENS + TEXT_TOKENS)
-    print(f"{INSTRUCTIONS:,} instructions x ({PICTURE_TOKENS} + {TEXT_TOKENS}) tokens = {tokens / 1e6:.0f} million tokens")
+    print(
+        f"{INSTRUCTIONS:,} instructions x ({PICTURE_TOKENS} + {TEXT_TOKENS}) tokens = {tokens / 1e6:.0f} million tokens"
+    )
     print(f"{UTILISATION:.0%} of {PEAK / 1e12:.0f} TFLOP/s on each of {args.gpus} GPUs\n")
     print("| model | trained parameters | FLOP | GPU-hours | hours |\n|---|--:|--:|--:|--:|")
     for name, config in (("L-7B", AesExpertConfig.aesexpert_7b()), ("L-13B", AesExpertConfig.aesexpert_13b())):
         parameters = trained_parameters(config)
         flop = 2 * parameters * tokens * 4  # forward, forward again, and twice that backward
         hours = flop / (PEAK * UTILISATION) / 3600
-        print(f"| AesExpert {name} | {parameters / 1e9:.2f} billion | {flop:.2g} | {hours:.0f} | {hours / args.gpus:.1f} |")
+        print(
+            f"| AesExpert {name} | {parameters / 1e9:.2f} billion | {flop:.2g} | {hours:.0f} | {hours / args.gpus:.1f} |"
+        )
 
 
 def trained_parameters(config: AesExpertConfig) -> int:

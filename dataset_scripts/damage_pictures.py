@@ -31,7 +31,12 @@ from aesexpert.taxonomy import AnswerFormat, Dimension, PerceptionDimension, Que
 
 
 FLAW = "What is the main technical flaw of this picture?"
-FLAW_REWORDED = ("Which technical flaw harms this picture most?", "Name the technical flaw of this picture.")
+FLAW_REWORDED = (
+    "Which technical flaw harms this picture most?",
+    "Name the technical flaw of this picture.",
+    "What went wrong when this picture was taken?",
+    "Which technical fault do you see?",
+)
 SHARPNESS = "Is this picture sharp?"
 EXPOSURE = "How is the exposure of this picture?"
 QUALITY = "How is the technical quality of this picture?"
@@ -233,17 +238,20 @@ def _write_copy(picture: Picture, row: dict[str, str], kind: str, images: Path, 
 
 
 def _questions(image_id: str, damage: Damage | None) -> list[dict[str, Any]]:
-    """What is known of a picture because of what was done to it: open-ended, and the flaw with options as well."""
+    """What is known of a picture because of what was done to it: its flaw, open-ended and with options, and one more.
+
+    Most questions are about the flaw, since naming it needs all that the others need.
+    """
     flaw = damage.flaw if damage else NO_FLAW
-    open_ended = [
-        *((question, flaw, QuestionType.WHAT) for question in (FLAW, *FLAW_REWORDED)),
+    others = [
         (SHARPNESS, damage.sharpness if damage else SHARP, QuestionType.YES_NO),
         (EXPOSURE, damage.exposure if damage else WELL_EXPOSED, QuestionType.HOW),
         (QUALITY, LOW if damage else HIGH, QuestionType.HOW),
     ]
+    open_ended = [(question, flaw, QuestionType.WHAT) for question in (FLAW, *FLAW_REWORDED)]
     return [
         _question(image_id, FLAW, flaw, QuestionType.WHAT, _shuffled(_flaws(), image_id, FLAW)),
-        *(_question(image_id, question, answer, question_type) for question, answer, question_type in open_ended),
+        *(_question(image_id, *asked) for asked in [*open_ended, Random(image_id).choice(others)]),
     ]
 
 

@@ -2,8 +2,9 @@
 
     python recipes/start/assemble.py            # reads aesmmit/, writes aesexpert-start/
 
-The projector's weights are random. Its first layer takes the mean and the spread of the training pictures' features
-into account, since the tower's raw channels differ in scale by orders of magnitude.
+The projector's weights are random. Before its first layer the features of the training pictures are whitened, since
+the tower's raw channels differ in scale by orders of magnitude and most of them say the same: a model of this size does
+not find the faint ones in minutes.
 """
 
 import argparse
@@ -28,10 +29,12 @@ from aesexpert.models import save_checkpoint
 
 
 # The paper's tower looks at whole pictures at 336 px in 576 tokens. The demo has two cores and minutes: it looks at
-# the middle of a picture, large enough that grain and blur are seen, in 36 tokens.
+# the middle of a picture, large enough that grain and blur are seen, in 36 tokens and the tower's class token.
 SHORTEST_EDGE, CROP, PATCH = 160, 84, 14
-FEATURE_LAYERS = [4, -2]  # an early layer sees flaws, a late one the content
-PICTURES = 128  # enough for a mean and a spread
+TOKENS = (CROP // PATCH) ** 2 + 1
+FEATURE_LAYER = 6  # of 12: a linear probe on the class token names flaws best here, and not at all at the paper's -2
+PICTURES = 128  # enough for a mean and a covariance
+SHRINKAGE = 0.01  # of the mean variance: keeps noise in directions that hardly vary from being blown up
 CHAT_TEMPLATE = Path(__file__).with_name("chat_template.jinja")
 
 
@@ -66,7 +69,7 @@ def build_processor(tokenizer: PreTrainedTokenizerBase) -> LlavaProcessor:
         image_processor=image_processor,
         tokenizer=tokenizer,
         patch_size=PATCH,
-        vision_feature_select_strategy="default",
+        vision_feature_select_strategy="full",
         num_additional_image_tokens=1,
         chat_template=CHAT_TEMPLATE.read_text(),
     )
@@ -80,8 +83,9 @@ def build_model(language_model: LlamaForCausalLM, processor: LlavaProcessor) -> 
         vision_config=tower.config,
         text_config=language_model.config,
         image_token_index=processor.image_token_id,
-        image_seq_length=(CROP // PATCH) ** 2,
-        vision_feature_layer=FEATURE_LAYERS,
+        image_seq_length=TOKENS,
+        vision_feature_layer=FEATURE_LAYER,
+        vision_feature_select_strategy="full",
     )
     model = LlavaForConditionalGeneration(config)
     model.model.vision_tower.load_state_dict(tower.state_dict())
@@ -100,12 +104,12 @@ def read_pictures(dataset: Path, processor: LlavaProcessor) -> torch.Tensor:
 
 @torch.no_grad()
 def scale_projector(model: LlavaForConditionalGeneration, pixel_values: torch.Tensor) -> None:
-    """Fold standardisation into the first layer, and give the output the spread of the word embeddings."""
+    """Fold whitening into the first layer, and give the output the spread of the word embeddings."""
     features = tower_features(model, pixel_values)
     projector = model.model.multi_modal_projector
     first, second = projector.linear_1, projector.linear_2
-    torch.nn.init.normal_(first.weight, std=features.shape[1] ** -0.5)
-    first.weight.div_(features.std(dim=0))
+    torch.nn.init.normal_(first.weight, std=first.in_features**-0.5)
+    first.weight.copy_(first.weight @ whitening(features))
     first.bias.copy_(-first.weight @ features.mean(dim=0))
     torch.nn.init.normal_(second.weight, std=second.in_features**-0.5)
     second.bias.zero_()
@@ -113,9 +117,17 @@ def scale_projector(model: LlavaForConditionalGeneration, pixel_values: torch.Te
 
 
 def tower_features(model: LlavaForConditionalGeneration, pixel_values: torch.Tensor) -> torch.Tensor:
-    """What the projector is given for each patch, of shape `(patches, features)`."""
+    """What the projector is given for each token, of shape `(tokens, channels)`."""
     hidden_states = model.model.vision_tower(pixel_values, output_hidden_states=True).hidden_states
-    return torch.cat([hidden_states[layer][:, 1:] for layer in FEATURE_LAYERS], dim=-1).flatten(0, 1)
+    return hidden_states[FEATURE_LAYER].flatten(0, 1)
+
+
+def whitening(features: torch.Tensor) -> torch.Tensor:
+    """The symmetric matrix of shape `(channels, channels)` that makes channels uncorrelated and of one scale."""
+    covariance = torch.cov(features.T)
+    floor = SHRINKAGE * covariance.diagonal().mean()
+    values, vectors = torch.linalg.eigh(covariance + floor * torch.eye(len(covariance)))
+    return vectors @ torch.diag(values.rsqrt()) @ vectors.T
 
 
 if __name__ == "__main__":
