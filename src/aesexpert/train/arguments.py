@@ -21,6 +21,9 @@ class DataArguments(ScriptArguments):
             The split whose loss is measured during training.
         kinds (`list[str]`, *optional*):
             Train on these kinds of instruction alone: `"description"`, `"vqa"`. All of them by default.
+        max_response_words (`int`, *optional*):
+            Train on instructions with responses of so many words at most. A step's loss is a mean over tokens, so in a
+            run of minutes long responses drown short ones.
     """
 
     dataset_name: str = field(default="aesmmit", metadata={"help": "Folder or Hub id of AesMMIT."})
@@ -30,6 +33,9 @@ class DataArguments(ScriptArguments):
     kinds: list[str] | None = field(
         default=None,
         metadata={"help": "Train on these kinds of instruction alone.", "choices": [str(k) for k in InstructionKind]},
+    )
+    max_response_words: int | None = field(
+        default=None, metadata={"help": "Train on responses of so many words at most (default: all)."}
     )
 
 

@@ -84,4 +84,4 @@ def _load_split(data: DataArguments, split: str, processor: ProcessorMixin) -> D
         raise FileNotFoundError(f"there is no folder {name!r} here; `make demo` or `build_aesmmit.py` makes it")
     pictures = load_dataset(name, data.dataset_config or "instructions", split=split)
     check_texts(pictures, processor.image_token)
-    return instruction_rows(pictures, data.kinds)
+    return instruction_rows(pictures, data.kinds, data.max_response_words)

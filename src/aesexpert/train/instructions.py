@@ -13,7 +13,9 @@ from aesexpert.data.conversations import to_prompt_completion
 T = TypeVar("T")
 
 
-def instruction_rows(pictures: Dataset, kinds: Sequence[str] | None = None) -> Dataset:
+def instruction_rows(
+    pictures: Dataset, kinds: Sequence[str] | None = None, max_response_words: int | None = None
+) -> Dataset:
     """
     Spread a split of AesMMIT over one row an instruction.
 
@@ -22,6 +24,7 @@ def instruction_rows(pictures: Dataset, kinds: Sequence[str] | None = None) -> D
     Args:
         pictures (`datasets.Dataset`): A split of the `instructions` configuration, one row a picture.
         kinds (`Sequence[str]`, *optional*): Keep instructions of these kinds alone.
+        max_response_words (`int`, *optional*): Keep instructions with responses of so many words at most.
 
     Returns:
         `datasets.Dataset`: Rows of `image` (`PIL.Image`), `prompt` and `completion` (lists of messages), for TRL.
@@ -35,10 +38,14 @@ def instruction_rows(pictures: Dataset, kinds: Sequence[str] | None = None) -> D
         (row, number)
         for row, instructions in enumerate(pictures.select_columns("instructions"))
         for number, instruction in enumerate(instructions["instructions"])
-        if kinds is None or _kind(pictures, instruction) in kinds
+        if (kinds is None or _kind(pictures, instruction) in kinds)
+        and (max_response_words is None or len(instruction["response"].split()) <= max_response_words)
     ]
     if not index:
-        raise ValueError(f"no instruction of kind {' or '.join(kinds or ['any'])} in {len(pictures)} pictures")
+        raise ValueError(
+            f"no instruction is left of {len(pictures)} pictures with `kinds` {kinds or 'all'} and "
+            f"`max_response_words` {max_response_words or 'any'}"
+        )
     originals = pictures["original"]
     rows = Dataset.from_dict(
         {
