@@ -5,7 +5,6 @@ loader workers. Prints rows a second of both and their ratio.
 """
 
 import argparse
-import sys
 import time
 from pathlib import Path
 
@@ -46,4 +45,4 @@ def training_rate(trainer: AesExpertTrainer, batches: int) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

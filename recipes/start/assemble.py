@@ -3,8 +3,8 @@
     python recipes/start/assemble.py            # reads aesmmit/, writes aesexpert-start/
 
 The projector's weights are random. Before its first layer the features of the training pictures are whitened, since
-the tower's raw channels differ in scale by orders of magnitude and most of them say the same: a model of this size does
-not find the faint ones in minutes.
+the tower's raw channels differ in scale by orders of magnitude and most of them say the same: a model of this size
+does not find the faint ones in minutes.
 """
 
 import argparse

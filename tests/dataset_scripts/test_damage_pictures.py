@@ -17,6 +17,11 @@ from aesexpert.taxonomy import Split
 from tiny_data import read_json_lines, write_json_lines, write_tiny_source
 
 
+OF_A_PICTURE = 7  # questions about each version of a picture: six about its flaw, one more
+FLAW = "What is the main technical flaw of this picture?"
+SHARPNESS = "Is this picture sharp?"
+EXPOSURE = "How is the exposure of this picture?"
+QUALITY = "How is the technical quality of this picture?"
 SCRIPT = Path(__file__).parents[2] / "dataset_scripts" / "damage_pictures.py"
 KINDS = ["gaussian-blur", "gaussian-noise", "underexposed", "overexposed", "jpeg", "low-resolution", "low-contrast"]
 
@@ -146,17 +151,23 @@ class TestQuestions:
         ],
     )
     def test_answers(self, source: SourceFolder, image_id: str, answers: tuple[str, ...]):
-        questions = source.questions[image_id][-4:]
-        assert tuple(question.answer for question in questions) == answers
-        assert [question.question_type for question in questions] == ["what", "yes-no", "how", "how"]
-        assert {question.dimension for question in questions} == {"quality"}
+        *flaws, other = source.questions[image_id][-OF_A_PICTURE:]
+        assert {question.answer for question in flaws} == {answers[0]}
+        assert {question.format for question in flaws} == {"multiple-choice", "open-ended"}
+        known = dict(zip((SHARPNESS, EXPOSURE, QUALITY), answers[1:], strict=True))
+        assert known[other.question] == other.answer
+        assert {question.dimension for question in [*flaws, other]} == {"quality"}
 
-    def test_position_of_the_answer_tells_nothing(self, source: SourceFolder):
+    def test_all_four_kinds_of_question_are_asked(self, source: SourceFolder):
+        asked = Counter(question.question for questions in source.questions.values() for question in questions)
+        assert {FLAW, SHARPNESS, EXPOSURE, QUALITY} <= set(asked)
+
+    def test_answers_are_balanced_over_options(self, source: SourceFolder):
         flaws = [
             question for questions in source.questions.values() for question in questions if len(question.options) == 8
         ]
         positions = Counter(question.options.index(question.answer) for question in flaws)
-        assert len(flaws) == 8 * 8 and len(positions) == 8 and max(positions.values()) < 24
+        assert len(flaws) == 2 * 8 * 8 and set(positions.values()) == {2 * 8}
 
     def test_test_pictures_are_not_asked_about_in_training(self, source: SourceFolder):
         test = {picture.image_id for picture in source.pictures if picture.split is Split.TEST}
