@@ -1,6 +1,6 @@
 """AesBench: asking a model, scoring its answers, and reporting them (section 5 of the paper).
 
-Names are imported when they are first touched: a report needs no torch.
+Names are imported when they are first touched: a report loads no model.
 """
 
 import importlib
