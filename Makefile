@@ -48,7 +48,7 @@ aesbench/aesbench.py: src/aesexpert/metrics/aesbench/aesbench.py
 	mkdir -p aesbench
 	cp src/aesexpert/metrics/aesbench/aesbench.py src/aesexpert/metrics/aesbench/README.md aesbench/
 
-build/demo/sources.csv: .venv/installed dataset_scripts/damage_pictures.py $(wildcard dataset_scripts/demo/*.*)
+build/demo/sources.csv: dataset_scripts/damage_pictures.py $(wildcard dataset_scripts/demo/*.*) | .venv/installed
 	$(BIN)/python dataset_scripts/damage_pictures.py dataset_scripts/demo build/demo --bench-out aesbench-data
 
 aesmmit/README.md: build/demo/sources.csv
