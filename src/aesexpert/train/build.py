@@ -56,7 +56,7 @@ def _load_processor(model: ModelConfig) -> ProcessorMixin:
         )
     if "/" not in name and not Path(name).is_dir():
         raise FileNotFoundError(
-            f"there is no folder {name!r} here; `make demo` makes the demo's, `aesexpert pull` others"
+            f"there is no folder {name!r} here; `make demo` makes the demo's, a model on the Hub is OWNER/NAME"
         )
     try:
         processor = AutoProcessor.from_pretrained(name, revision=model.model_revision)
