@@ -8,7 +8,6 @@ does not find the faint ones in minutes.
 """
 
 import argparse
-import shutil
 from pathlib import Path
 
 import torch
@@ -25,6 +24,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from aesexpert.data.folders import new_folder
 from aesexpert.models import save_checkpoint
 
 
@@ -49,11 +49,13 @@ def main() -> None:
     processor = build_processor(tokenizer)
     model = build_model(language_model, processor)
     scale_projector(model, read_pictures(args.dataset, processor))
-    half_done = args.out.with_name(args.out.name + ".tmp")
-    save_checkpoint(model, processor, half_done)
-    shutil.rmtree(args.out, ignore_errors=True)
-    half_done.rename(args.out)
+    with new_folder(args.out, _is_model) as folder:
+        save_checkpoint(model, processor, folder)
     print(f"wrote {args.out}: {model.num_parameters() / 1e6:.0f} million parameters")
+
+
+def _is_model(folder: Path) -> bool:
+    return {"config.json", "processor_config.json", "model.safetensors"} <= {file.name for file in folder.iterdir()}
 
 
 def build_processor(tokenizer: PreTrainedTokenizerBase) -> LlavaProcessor:

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText
 
 from aesexpert.train import build_trainer, train
+from tiny_models import build_tiny_idefics3
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -48,6 +49,18 @@ def test_the_registered_format_on_request(recipe):
     folder = Path(arguments[1].output_dir)
     assert json.loads((folder / "config.json").read_text())["model_type"] == "aesexpert"
     assert (folder / "modeling_aesexpert.py").exists()
+
+
+def test_another_design_is_trained_and_written_in_its_own_format(recipe, tmp_path):
+    data, training, model = recipe(checkpoint_format="aesexpert", max_steps=1)
+    model.model_name_or_path = str(build_tiny_idefics3(tmp_path / "tiny-idefics3"))
+    train(data, training, model)
+    assert json.loads((Path(training.output_dir) / "config.json").read_text())["model_type"] == "idefics3"
+
+
+def test_a_data_seed_of_zero_is_a_seed(recipe):
+    trainer = build_trainer(*recipe(data_seed=0, seed=5))
+    assert trainer._get_train_sampler().seed == 0
 
 
 def test_nothing_is_reported_anywhere_by_default(recipe):

@@ -1,4 +1,4 @@
-"""Makes the Auto classes know AesExpert, in this process and in checkpoints that travel with their code."""
+"""Makes the Auto classes of this process know AesExpert."""
 
 from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor
 

@@ -34,11 +34,12 @@ def instruction_rows(
     Raises:
         `ValueError`: If no instruction is left.
     """
+    kind_name = pictures.features["instructions"].feature["kind"].int2str
     index = [
         (row, number)
         for row, instructions in enumerate(pictures.select_columns("instructions"))
         for number, instruction in enumerate(instructions["instructions"])
-        if (kinds is None or _kind(pictures, instruction) in kinds)
+        if (kinds is None or kind_name(instruction["kind"]) in kinds)
         and (max_response_words is None or len(instruction["response"].split()) <= max_response_words)
     ]
     if not index:
@@ -110,10 +111,6 @@ class InstructionSampler(torch.utils.data.Sampler[int]):
 
 def _shuffled(items: Sequence[T], generator: torch.Generator) -> list[T]:
     return [items[i] for i in torch.randperm(len(items), generator=generator).tolist()]
-
-
-def _kind(pictures: Dataset, instruction: dict[str, Any]) -> str:
-    return pictures.features["instructions"].feature["kind"].int2str(instruction["kind"])
 
 
 def _read(rows: dict[str, list[int]], pictures: Dataset) -> dict[str, list[Any]]:

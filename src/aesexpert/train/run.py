@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import LlavaForConditionalGeneration
 from transformers.trainer_utils import get_last_checkpoint
 from trl import ModelConfig
 
@@ -77,7 +78,10 @@ def train(data: DataArguments, training: AesExpertSFTConfig, model: ModelConfig)
 def _save(trainer: AesExpertTrainer) -> None:
     trainer.save_state()
     trainer.save_model()
-    if trainer.args.checkpoint_format == "aesexpert" and trainer.is_world_process_zero():
+    registered = trainer.args.checkpoint_format == "aesexpert" and isinstance(
+        trainer.model, LlavaForConditionalGeneration
+    )
+    if registered and trainer.is_world_process_zero():
         save_checkpoint(trainer.model, trainer.processing_class, trainer.args.output_dir, "aesexpert")
 
 

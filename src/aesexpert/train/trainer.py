@@ -24,11 +24,12 @@ class AesExpertTrainer(SFTTrainer):
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> InstructionSampler:
         rows = (train_dataset or self.train_dataset).with_format(None)
+        seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
         return InstructionSampler(
             rows["picture"],
             self.args.instructions_per_picture,
             visits=rows["original"] if self.args.versions_together else None,
-            seed=self.args.data_seed or self.args.seed,
+            seed=seed,
         )
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
