@@ -44,7 +44,7 @@ def test_help_has_an_example_that_parses(command: list[str], monkeypatch: pytest
     example = re.search(r"example:\n  aesexpert (.+)", aesexpert(*command, "--help").stdout)
     assert example
     called = []
-    monkeypatch.setattr(f"aesexpert.cli.{'_'.join(command)}", called.append)
+    monkeypatch.setattr(f"aesexpert.cli.{'.'.join(command)}", called.append)
     main(example[1].split())
     assert len(called) == 1
 
@@ -62,7 +62,7 @@ def test_version() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "the following arguments are required: GROUP"),
+        ([], "the following arguments are required: COMMAND"),
         (["bench"], "the following arguments are required: COMMAND"),
         (["bench", "run", "--model", "m"], "the following arguments are required: --data"),
         (["bench", "run", "--model", "m", "--data", "d", "--tasks", "taste"], "invalid choice: 'taste'"),
@@ -103,7 +103,7 @@ def test_own_defects_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> No
     def broken(options: object) -> None:
         raise ValueError("a defect")
 
-    monkeypatch.setattr("aesexpert.cli.data_stats", broken)
+    monkeypatch.setattr("aesexpert.cli.data.stats", broken)
     with pytest.raises(ValueError, match="a defect"):
         main(["data", "stats", "."])
 

@@ -1,0 +1,110 @@
+"""`aesexpert bench`: running AesBench and reporting it."""
+
+import argparse
+from pathlib import Path
+
+from aesexpert.cli._command import Subparsers, add_command, add_group, positive
+from aesexpert.taxonomy import Task
+
+
+def add_to(groups: Subparsers) -> None:
+    """Adds this group to the command."""
+    commands = add_group(groups, "bench", "Run AesBench and report it.")
+    _add_run(commands)
+    _add_loss(commands)
+    _add_report(commands)
+
+
+def run(options: argparse.Namespace) -> None:
+    """`aesexpert bench run`: asks a model all questions of a benchmark file."""
+    import aesexpert.models  # noqa: F401 (registers the classes of AesExpert)
+    from aesexpert.bench import run as run_bench
+    from aesexpert.bench.items import bench_file, data_name
+
+    out = options.out or _default_out(options, data_name(bench_file(options.data)))
+    folder = run_bench(
+        options.model,
+        options.data,
+        out,
+        control=options.control,
+        tasks=[Task(task) for task in options.tasks],
+        batch_size=options.batch_size,
+    )
+    print(f"answers in {folder}; next: aesexpert bench report {folder}")
+
+
+def loss(options: argparse.Namespace) -> None:
+    """`aesexpert bench loss`: measures the loss of AesMMIT's responses."""
+    import aesexpert.models  # noqa: F401 (registers the classes of AesExpert)
+    from aesexpert.bench import response_loss
+
+    out = options.out or _default_out(options, Path(options.data).resolve().name)
+    result = response_loss(
+        options.model,
+        options.data,
+        out,
+        split=options.split,
+        control=options.control,
+        limit=options.limit,
+        batch_size=options.batch_size,
+    )
+    for kind, numbers in {"all": result["overall"], **result["kinds"]}.items():
+        print(f"{kind}: {numbers['loss']:.4f} nats a token ({numbers['tokens']} tokens)")
+
+
+def report(options: argparse.Namespace) -> None:
+    """`aesexpert bench report`: writes the report of some run folders and prints its main tables."""
+    from aesexpert.bench import write_report
+    from aesexpert.bench.markdown import overview
+
+    results = write_report(options.folders, options.out, options.paper)
+    print(overview(results))
+    print(f"\nthe whole report: {Path(options.out or options.folders[0]) / 'report.md'}")
+
+
+def _default_out(options: argparse.Namespace, data: str) -> str:
+    parts = [Path(options.model).resolve().name, data, options.control]
+    return f"reports/{'-'.join(part for part in parts if part)}"
+
+
+def _add_run(commands: Subparsers) -> None:
+    example = "aesexpert bench run --model aesexpert-demo --data aesbench-data --out reports/demo"
+    parser = add_command(commands, "run", run, "Ask a model all questions, or go on where a run stopped.", example)
+    parser.add_argument("--model", required=True, help="model folder or Hub id (OWNER/NAME)")
+    parser.add_argument("--data", required=True, help="folder with bench.jsonl, or a .jsonl file in such a folder")
+    parser.add_argument("--out", help="run folder (default: reports/MODEL-DATA[-swapped])")
+    tasks = list(map(str, Task))
+    parser.add_argument(
+        "--tasks",
+        nargs="+",
+        choices=tasks,
+        default=tasks,
+        metavar="TASK",
+        help=f"of {', '.join(tasks)} (default: all)",
+    )
+    _add_shared(parser, "questions")
+
+
+def _add_loss(commands: Subparsers) -> None:
+    example = "aesexpert bench loss --model aesexpert-demo --data aesmmit --out reports/demo"
+    description = "Measure how well a model predicts the responses of AesMMIT."
+    parser = add_command(commands, "loss", loss, description, example)
+    parser.add_argument("--model", required=True, help="model folder or Hub id (OWNER/NAME)")
+    parser.add_argument("--data", required=True, help="what load_dataset reads: a folder or Hub id")
+    parser.add_argument("--out", help="folder for loss.json (default: reports/MODEL-DATA[-swapped])")
+    parser.add_argument("--split", default="validation", help="part of the data (default: %(default)s)")
+    parser.add_argument("--limit", type=positive, help="instructions a picture, drawn at random (default: all)")
+    _add_shared(parser, "responses")
+
+
+def _add_shared(parser: argparse.ArgumentParser, unit: str) -> None:
+    parser.add_argument("--control", choices=["swapped"], help="show another picture with each picture's questions")
+    parser.add_argument("--batch-size", type=positive, default=8, help=f"{unit} at a time (default: %(default)s)")
+
+
+def _add_report(commands: Subparsers) -> None:
+    example = "aesexpert bench report reports/demo reports/start --paper --out reports"
+    parser = add_command(commands, "report", report, "Score runs and write their report.", example)
+    parser.add_argument("folders", nargs="+", metavar="DIR", help="run folder")
+    parser.add_argument("--out", help="where to write (default: the first run folder)")
+    parser.add_argument("--paper", action="store_true", help="add the rows of the paper's Table 3")

@@ -1,0 +1,29 @@
+"""`aesexpert data`: looking into data."""
+
+import argparse
+from pathlib import Path
+
+from aesexpert.cli._command import Subparsers, add_command, add_group
+
+
+def add_to(groups: Subparsers) -> None:
+    """Adds this group to the command."""
+    commands = add_group(groups, "data", "Look into data.")
+    _add_stats(commands)
+
+
+def stats(options: argparse.Namespace) -> None:
+    """`aesexpert data stats`: counts what a source folder or a data set holds."""
+    from aesexpert.data import dataset_statistics, read_source, source_statistics
+
+    folder = Path(options.folder)
+    built = any(folder.glob("data/*.parquet"))
+    statistics = dataset_statistics(folder) if built else source_statistics(read_source(folder))
+    print(statistics.to_markdown())
+
+
+def _add_stats(commands: Subparsers) -> None:
+    example = "aesexpert data stats dataset_scripts/demo"
+    description = "Count what a source folder or a built data set holds."
+    parser = add_command(commands, "stats", stats, description, example)
+    parser.add_argument("folder", metavar="FOLDER", help="source folder, or folder of a built data set")
