@@ -26,7 +26,10 @@ ALLOWED = {
     "__main__": {"cli"},
     "__init__": {"_version", "data", "models"},
 }
-TRAVELLERS = [*PACKAGE.glob("models/*_aesexpert.py"), PACKAGE / "metrics" / "aesbench" / "aesbench.py"]
+TRAVELLERS = [
+    *(file for kind in ("configuration", "modeling", "processing") for file in PACKAGE.glob(f"models/**/{kind}_*.py")),
+    PACKAGE / "metrics" / "aesbench" / "aesbench.py",
+]
 
 
 def imported_modules(file: Path) -> set[str]:

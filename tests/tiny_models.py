@@ -44,14 +44,14 @@ CHAT_TEMPLATE = (
 )
 
 
-def tiny_tokenizer() -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer of about 400 tokens: it reads any text, and knows `<image>`."""
+def tiny_tokenizer(**tokens: str) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer of about 400 tokens: it reads any text, and knows `<image>` and the named `tokens`."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=400,
-        special_tokens=SPECIAL_TOKENS,
+        special_tokens=list(dict.fromkeys([*SPECIAL_TOKENS, *tokens.values()])),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
@@ -61,6 +61,7 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
         pad_token="<pad>",
         eos_token="<|im_end|>",
         additional_special_tokens=SPECIAL_TOKENS[1:],
+        extra_special_tokens=tokens,
     )
 
 

@@ -2,6 +2,7 @@
 
 import pickle
 from collections import Counter
+from itertools import groupby
 
 import pytest
 from hypothesis import given
@@ -50,26 +51,37 @@ def test_nothing_left_is_an_error(pictures):
     st.one_of(st.none(), st.integers(1, 8)),
     st.integers(0, 1000),
 )
-def test_each_epoch_draws_that_many_of_each_picture(pictures_of_rows, limit, epoch):
+def test_each_epoch_has_every_instruction_once_in_visits(pictures_of_rows, limit, epoch):
     sampler = InstructionSampler(pictures_of_rows, limit, seed=1)
     sampler.set_epoch(epoch)
     drawn = list(sampler)
-    assert len(drawn) == len(sampler) == len(set(drawn))
-    counts = Counter(pictures_of_rows[row] for row in drawn)
-    for picture, count in Counter(pictures_of_rows).items():
-        assert counts[picture] == (count if limit is None else min(limit, count))
+    assert sorted(drawn) == list(range(len(pictures_of_rows)))
+    assert len(sampler) == len(drawn)
     assert list(sampler) == drawn
+    if limit is None:  # each picture is visited once
+        assert len(list(groupby(pictures_of_rows[row] for row in drawn))) == len(set(pictures_of_rows))
 
 
-def test_rows_of_a_visit_come_one_after_the_other():
+def test_a_visit_has_as_many_instructions_as_asked_for():
+    pictures = [0] * 7 + [1] * 7
+    sampler = InstructionSampler(pictures, 3)
+    lengths = Counter()
+    for epoch in range(200):
+        sampler.set_epoch(epoch)
+        lengths.update(len(list(rows)) for _, rows in groupby(pictures[row] for row in sampler))
+    assert {3, 1} <= set(lengths)  # more where two visits of a picture meet
+
+
+def test_pictures_of_a_group_are_visited_together():
     pictures = [0, 0, 1, 1, 2, 2, 3, 3]
-    visits = ["a", "a", "b", "b", "a", "a", "b", "b"]
+    groups = ["a", "a", "b", "b", "a", "a", "b", "b"]
     for epoch in range(20):
-        sampler = InstructionSampler(pictures, 1, visits)
+        sampler = InstructionSampler(pictures, 1, groups)
         sampler.set_epoch(epoch)
         drawn = list(sampler)
-        assert [visits[row] for row in drawn] in (["a", "a", "b", "b"], ["b", "b", "a", "a"])
-        assert sorted(pictures[row] for row in drawn) == [0, 1, 2, 3]
+        for start in range(0, 8, 2):  # each picture of a group once, then another visit
+            assert len({groups[row] for row in drawn[start : start + 2]}) == 1
+            assert len({pictures[row] for row in drawn[start : start + 2]}) == 2
 
 
 def test_epochs_and_seeds_differ():
@@ -80,20 +92,24 @@ def test_epochs_and_seeds_differ():
     assert list(InstructionSampler([0] * 50, 10, seed=7)) != first
 
 
-def test_the_trainer_changes_the_draw_every_epoch(recipe):
-    trainer = build_trainer(*recipe(instructions_per_picture=1, num_train_epochs=3, max_steps=-1))
-    batches = []
+@pytest.mark.parametrize(("packing", "size"), [("one", None), ("shared", None), ("shared", 2)])
+def test_the_trainer_visits_anew_every_epoch(recipe, packing, size):
+    trainer = build_trainer(*recipe(packing=packing, instructions_per_picture=size, num_train_epochs=3, max_steps=-1))
+    drawn = []
     collate = trainer.data_collator
-    trainer.data_collator = lambda rows: (batches.append([str(row["prompt"]) for row in rows]), collate(rows))[1]
+    trainer.data_collator = lambda rows: (drawn.extend(row["picture"] for row in rows), collate(rows))[1]
     trainer.train()
-    drawn = [prompt for batch in batches for prompt in batch]
-    pictures = len(trainer.train_dataset.with_format(None).unique("picture"))
-    assert len(drawn) == 3 * pictures
-    assert len({tuple(sorted(drawn[i * pictures : (i + 1) * pictures])) for i in range(3)}) > 1
+    rows = trainer.train_dataset.with_format(None)["picture"]
+    assert len(drawn) == 3 * len(rows)
+    epochs = [drawn[i * len(rows) : (i + 1) * len(rows)] for i in range(3)]
+    assert all(sorted(epoch) == sorted(rows) for epoch in epochs)
+    assert len(set(map(tuple, epochs))) > 1
+    visits = len(list(groupby(epochs[0])))
+    assert (visits == len(set(rows))) == (packing == "shared" and size is None)
 
 
 def test_labels_cover_the_response_alone(recipe):
-    trainer = build_trainer(*recipe())
+    trainer = build_trainer(*recipe(packing="one"))
     tokenizer = trainer.processing_class.tokenizer
     rows = [trainer.train_dataset[i] for i in range(4)]
     responses = [row["completion"][0]["content"][0]["text"] for row in rows]

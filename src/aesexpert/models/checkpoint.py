@@ -120,5 +120,5 @@ def _carry_code(model: PreTrainedModel, processor: LlavaProcessor, folder: Path)
     model.config.auto_map = {auto: name for auto, name in _CODE.items() if auto != "AutoProcessor"}
     processor.auto_map = {"AutoProcessor": _CODE["AutoProcessor"]}
     folder.mkdir(parents=True, exist_ok=True)
-    for module in {name.split(".")[0] for name in _CODE.values()}:
+    for module in {*(name.split(".")[0] for name in _CODE.values()), "modeling_segments"}:
         shutil.copyfile(Path(__file__).with_name(f"{module}.py"), folder / f"{module}.py")

@@ -10,7 +10,9 @@ from aesexpert.train.arguments import AesExpertSFTConfig, DataArguments
 from aesexpert.train.build import build_trainer
 from aesexpert.train.freezing import freeze_vision_tower
 from aesexpert.train.instructions import InstructionSampler, instruction_rows
+from aesexpert.train.packing import SharedPrefixCollator
 from aesexpert.train.run import train
+from aesexpert.train.segments import take_segments
 from aesexpert.train.trainer import AesExpertTrainer
 
 
@@ -19,8 +21,10 @@ __all__ = [
     "AesExpertTrainer",
     "DataArguments",
     "InstructionSampler",
+    "SharedPrefixCollator",
     "build_trainer",
     "freeze_vision_tower",
     "instruction_rows",
+    "take_segments",
     "train",
 ]

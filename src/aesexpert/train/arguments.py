@@ -9,6 +9,9 @@ from trl import ScriptArguments, SFTConfig
 from aesexpert.taxonomy import InstructionKind
 
 
+PACKINGS = ["shared", "one"]
+
+
 @dataclass
 class DataArguments(ScriptArguments):
     """
@@ -45,27 +48,46 @@ class AesExpertSFTConfig(SFTConfig):
     TRL's [`~trl.SFTConfig`] with what the paper's third stage needs.
 
     Args:
+        packing (`str`, *optional*, defaults to `"shared"`):
+            The data path. `"shared"` lays the instructions of a picture behind one copy of it; `"one"` trains on one
+            instruction a sequence, as TRL does. Loss and gradients of a batch are the same. Takes the place of TRL's
+            own option, which does not know pictures.
         instructions_per_picture (`int`, *optional*):
-            How many of a picture's instructions each epoch draws. All of them by default.
+            How many of a picture's instructions follow each other: a visit. Fewer mix a batch better, more share more
+            work. By default all of them with `packing: shared`, and one, so that rows are mixed, with `packing: one`.
+        drop_long_instructions (`bool`, *optional*, defaults to `False`):
+            Whether `packing: shared` leaves out instructions that `max_length` does not hold, instead of cutting the
+            end of their response.
         versions_together (`bool`, *optional*, defaults to `False`):
-            Whether the rows of a picture and of its damaged copies come one after the other, so that a batch compares
-            versions of one picture. Rows are mixed by default.
+            Whether a picture is visited together with its damaged copies, so that a batch compares versions of one
+            picture. Visits are mixed by default.
         projector_learning_rate (`float`, *optional*):
             Learning rate of the projector. That of the language model, `learning_rate`, by default.
         checkpoint_format (`str`, *optional*, defaults to `"llava"`):
             How the trained model is written: `"llava"`, the stock format, or `"aesexpert"`, the registered type with
             its code. Models of other designs are always written in their own format.
 
+    `per_device_train_batch_size` counts instructions on both data paths.
+
     Defaults that differ from TRL's: `max_length` is None, since cutting a sequence may cut picture tokens;
     `remove_unused_columns` is False, since rows are made when they are read; on a machine without accelerator the
     run uses the CPU, in bf16 where the CPU computes in it.
     """
 
+    packing: str = field(
+        default="shared",
+        metadata={"help": "Instructions behind one copy of their picture, or one a sequence.", "choices": PACKINGS},
+    )
     instructions_per_picture: int | None = field(
-        default=None, metadata={"help": "How many of a picture's instructions each epoch draws (default: all)."}
+        default=None,
+        metadata={"help": "How many of a picture's instructions follow each other (default: all, or one unshared)."},
+    )
+    drop_long_instructions: bool = field(
+        default=False, metadata={"help": "Leave out what `max_length` does not hold instead of cutting it."}
     )
     versions_together: bool = field(
-        default=False, metadata={"help": "Whether a batch compares versions of one picture (default: rows are mixed)."}
+        default=False,
+        metadata={"help": "Whether a batch compares versions of one picture (default: visits are mixed)."},
     )
     projector_learning_rate: float | None = field(
         default=None, metadata={"help": "Learning rate of the projector (default: `learning_rate`)."}
@@ -81,8 +103,13 @@ class AesExpertSFTConfig(SFTConfig):
         default=None, metadata={"help": "Compute in bf16 (default: where the machine does so natively)."}
     )
     remove_unused_columns: bool = field(default=False, metadata={"help": "Rows are made when they are read."})
+    shared_prefix: bool = field(init=False, default=True)
 
     def __post_init__(self) -> None:
+        if self.packing not in PACKINGS:
+            raise ValueError(f"`packing` is {self.packing!r}, expected one of {', '.join(PACKINGS)}")
+        # TRL refuses every packing of pictures, its own being of another kind
+        self.shared_prefix, self.packing = self.packing == "shared", False
         if self.instructions_per_picture is not None and self.instructions_per_picture < 1:
             raise ValueError(
                 f"`instructions_per_picture` is {self.instructions_per_picture}, expected a number from 1 on; "

@@ -7,10 +7,12 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedM
 from trl import ModelConfig, get_peft_config
 
 from aesexpert.train.arguments import AesExpertSFTConfig, DataArguments
-from aesexpert.train.checks import check_placeholders, check_texts
+from aesexpert.train.checks import check_packing, check_placeholders, check_texts
 from aesexpert.train.curves import CurvesCallback
 from aesexpert.train.freezing import freeze_vision_tower
 from aesexpert.train.instructions import instruction_rows
+from aesexpert.train.packing import SharedPrefixCollator
+from aesexpert.train.segments import take_segments
 from aesexpert.train.trainer import AesExpertTrainer
 
 
@@ -38,6 +40,7 @@ def build_trainer(data: DataArguments, training: AesExpertSFTConfig, model: Mode
     trainer = AesExpertTrainer(
         model=network,
         args=training,
+        data_collator=_collator(training, processor),
         train_dataset=train,
         eval_dataset=validation,
         processing_class=processor,
@@ -45,7 +48,18 @@ def build_trainer(data: DataArguments, training: AesExpertSFTConfig, model: Mode
         callbacks=[CurvesCallback()],
     )
     check_placeholders(network, processor, trainer.data_collator([train[0]]), training.max_length)
+    if training.shared_prefix:
+        take_segments(trainer.model)
+        if not (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):  # the weights are not whole yet
+            check_packing(trainer.model, trainer.data_collator, [train[i] for i in range(min(2, len(train)))])
     return trainer
+
+
+def _collator(training: AesExpertSFTConfig, processor: ProcessorMixin) -> SharedPrefixCollator | None:
+    """The collator of a data path; TRL's own for one instruction a sequence."""
+    if not training.shared_prefix:
+        return None
+    return SharedPrefixCollator(processor, training.max_length, training.drop_long_instructions)
 
 
 def _load_processor(model: ModelConfig) -> ProcessorMixin:

@@ -6,8 +6,19 @@ from typing import Any
 
 import torch
 from datasets import Dataset
+from torch import nn
 from transformers import PreTrainedModel, ProcessorMixin
 from transformers.integrations import is_deepspeed_zero3_enabled
+
+from aesexpert.train.packing import IGNORED
+from aesexpert.train.segments import USE_ONE
+
+
+PACKED = ("segment_ids", "position_ids")  # what packed rows have and single ones do not need
+TOLERANCE, HALF_TOLERANCE = (
+    1e-3,
+    0.2,
+)  # nats a token: rounding in float32, in 16 bits; a segment that sees another is above
 
 
 def check_texts(pictures: Dataset, image_token: str) -> None:
@@ -62,6 +73,42 @@ def check_placeholders(
             "check `patch_size`, `num_additional_image_tokens` and `vision_feature_select_strategy` of the processor, "
             "and that its chat template writes the picture"
         )
+
+
+def check_packing(model: nn.Module, collate: Callable[[list[Any]], dict[str, torch.Tensor]], rows: list[Any]) -> None:
+    """
+    Make sure that a model answers packed rows as it answers one instruction a row.
+
+    Args:
+        model (`torch.nn.Module`): The model, made to take `segment_ids`.
+        collate ([`SharedPrefixCollator`]): The collator of packed rows.
+        rows (`list[Any]`): Some instructions of one picture.
+
+    Raises:
+        `ValueError`: If its answers differ, or if its code refuses the mask of packed rows.
+    """
+    packed = collate(rows)
+    apart = [{key: value for key, value in collate([row]).items() if key not in PACKED} for row in rows]
+    name = type(model).__name__
+    try:
+        together = _log_probs(model, packed)
+    except Exception as error:  # whatever an architecture's own code says of a mask that it does not know
+        raise ValueError(f"{name} does not take packed rows ({error}); {USE_ONE}") from error
+    difference = (together - torch.cat([_log_probs(model, batch) for batch in apart])).abs().mean().item()
+    if difference > (TOLERANCE if together.dtype == torch.float32 else HALF_TOLERANCE):
+        raise ValueError(
+            f"{name} answers packed rows differently than single ones (by {difference:.2g} nats a token): its attention "
+            f"or its positions are of a kind that packing does not know; {USE_ONE}"
+        )
+
+
+@torch.no_grad()
+def _log_probs(model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    device = next(model.parameters()).device
+    inputs = {key: value.to(device) for key, value in batch.items()}
+    labels = inputs.pop("labels")
+    logits = model.eval()(**inputs).logits[:, :-1][labels[:, 1:] != IGNORED]
+    return logits.log_softmax(dim=-1).gather(-1, labels[labels != IGNORED].unsqueeze(-1))
 
 
 def _count_features(get_image_features: Callable[..., Any], batch: dict[str, Any]) -> int:

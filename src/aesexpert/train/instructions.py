@@ -27,8 +27,8 @@ def instruction_rows(
         max_response_words (`int`, *optional*): Keep instructions with responses of so many words at most.
 
     Returns:
-        `datasets.Dataset`: Rows of `image` (`PIL.Image`), `prompt` and `completion` (lists of messages), for TRL.
-        Below its format it has the columns `picture` (row of `pictures`), `instruction` (its number there) and
+        `datasets.Dataset`: Rows of `picture` (row of `pictures`), `image` (`PIL.Image`), `prompt` and `completion`
+        (lists of messages), for TRL. Below its format it has the columns `picture`, `instruction` (its number there) and
         `original`.
 
     Raises:
@@ -60,36 +60,37 @@ def instruction_rows(
 
 class InstructionSampler(torch.utils.data.Sampler[int]):
     """
-    Visits the pictures in random order and draws some instructions of each, anew in every epoch.
+    Goes through all instructions in visits: some instructions of one picture that follow each other.
 
-    The order depends on the seed and the epoch alone, so a resumed run goes on exactly where it stopped.
+    An epoch has every instruction once, divided anew. The order depends on the seed and the epoch alone, so a resumed run
+    goes on exactly where it stopped.
 
     Args:
         pictures (`Sequence[int]`): The picture of each row.
-        instructions_per_picture (`int`, *optional*): How many to draw of each picture; all by default.
-        visits (`Sequence[str]`, *optional*):
-            The visit of each row: rows that share one come one after the other. By default all rows are mixed.
-        seed (`int`, *optional*, defaults to 0): Seed of the draws.
+        instructions_per_picture (`int`, *optional*): How many instructions a visit has at most; all by default.
+        groups (`Sequence[str]`, *optional*):
+            The group of each row: pictures that share one are visited one after the other. By default visits are mixed.
+        seed (`int`, *optional*, defaults to 0): Seed of the order.
     """
 
     def __init__(
         self,
         pictures: Sequence[int],
         instructions_per_picture: int | None = None,
-        visits: Sequence[str] | None = None,
+        groups: Sequence[str] | None = None,
         seed: int = 0,
     ) -> None:
         self.rows_of: dict[int, list[int]] = {}
         for row, picture in enumerate(pictures):
             self.rows_of.setdefault(picture, []).append(row)
         self.instructions_per_picture = instructions_per_picture
-        self.visits = visits
+        self.groups = groups
         self.seed = seed
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
         """
-        Choose the epoch whose rows are drawn next.
+        Choose the epoch whose order comes next.
 
         Args:
             epoch (`int`): Counted from 0.
@@ -97,16 +98,22 @@ class InstructionSampler(torch.utils.data.Sampler[int]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        limit = self.instructions_per_picture
-        return sum(len(rows) if limit is None else min(limit, len(rows)) for rows in self.rows_of.values())
+        return sum(map(len, self.rows_of.values()))
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.seed + self.epoch)
-        visits: dict[str, list[int]] = {}
-        for rows in self.rows_of.values():
-            visit = self.visits[rows[0]] if self.visits else ""
-            visits.setdefault(visit, []).extend(_shuffled(rows, generator)[: self.instructions_per_picture])
-        return (row for visit in _shuffled(list(visits), generator) for row in _shuffled(visits[visit], generator))
+        rounds: dict[tuple[Any, int], list[list[int]]] = {}
+        for picture, rows in self.rows_of.items():
+            group = self.groups[rows[0]] if self.groups else picture
+            for number, visit in enumerate(self._visits(_shuffled(rows, generator))):
+                rounds.setdefault((group, number), []).append(visit)
+        for visits in _shuffled(list(rounds.values()), generator):
+            for visit in _shuffled(visits, generator):
+                yield from visit
+
+    def _visits(self, rows: Sequence[int]) -> Iterator[Sequence[int]]:
+        size = self.instructions_per_picture or len(rows)
+        return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
 def _shuffled(items: Sequence[T], generator: torch.Generator) -> list[T]:
@@ -114,9 +121,10 @@ def _shuffled(items: Sequence[T], generator: torch.Generator) -> list[T]:
 
 
 def _read(rows: dict[str, list[int]], pictures: Dataset) -> dict[str, list[Any]]:
-    batch: dict[str, list[Any]] = {"image": [], "prompt": [], "completion": []}
+    batch: dict[str, list[Any]] = {"picture": rows["picture"], "image": [], "prompt": [], "completion": []}
+    read = {row: pictures[row] for row in set(rows["picture"])}  # each picture is decoded once a batch
     for row, number in zip(rows["picture"], rows["instruction"], strict=True):
-        picture = pictures[row]
+        picture = read[row]
         conversation = to_prompt_completion(picture["instructions"][number])
         batch["image"].append(picture["image"])
         batch["prompt"].append(conversation["prompt"])

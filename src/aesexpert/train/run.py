@@ -87,7 +87,8 @@ def _save(trainer: AesExpertTrainer) -> None:
 
 def _recipe(data: DataArguments, training: AesExpertSFTConfig, model: ModelConfig) -> dict[str, Any]:
     """The settings that make the weights what they are, as plain values."""
-    settings = {**asdict(data), **training.to_dict(), **asdict(model)}
+    packing = "shared" if training.shared_prefix else "one"
+    settings = {**asdict(data), **training.to_dict(), **asdict(model), "packing": packing}
     settings = {key: value for key, value in settings.items() if not key.startswith(tuple(_FREE))}
     return json.loads(json.dumps(settings, default=str))
 

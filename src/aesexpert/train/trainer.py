@@ -27,8 +27,8 @@ class AesExpertTrainer(SFTTrainer):
         seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
         return InstructionSampler(
             rows["picture"],
-            self.args.instructions_per_picture,
-            visits=rows["original"] if self.args.versions_together else None,
+            self.args.instructions_per_picture or (None if self.args.shared_prefix else 1),
+            groups=rows["original"] if self.args.versions_together else None,
             seed=seed,
         )
 
@@ -43,7 +43,8 @@ class AesExpertTrainer(SFTTrainer):
     def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """TRL's loss and metrics; without an accelerator, from the labelled positions alone."""
         if self.args.device.type == "cpu":
-            model = partial(_without_fused_kernel, model)
+            head = self.accelerator.unwrap_model(model).get_output_embeddings()
+            model = partial(_without_fused_kernel, model, head)
         return super().compute_loss(model, inputs, *args, **kwargs)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
@@ -56,9 +57,9 @@ class AesExpertTrainer(SFTTrainer):
             super()._load_from_checkpoint(resume_from_checkpoint, model)
 
 
-def _without_fused_kernel(model: nn.Module, fused_lm_head: bool = False, **inputs: Any) -> Any:
+def _without_fused_kernel(model: nn.Module, head: nn.Module, fused_lm_head: bool = False, **inputs: Any) -> Any:
     """Answer as TRL's fused head does, which scores every position where it has no kernel for the device."""
-    return score_labelled_positions(model, **inputs) if fused_lm_head else model(**inputs)
+    return score_labelled_positions(model, head, **inputs) if fused_lm_head else model(**inputs)
 
 
 def _split_off(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], lr: float) -> None:
