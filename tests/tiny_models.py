@@ -45,7 +45,7 @@ CHAT_TEMPLATE = (
 
 
 def tiny_tokenizer(**tokens: str) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer of about 400 tokens: it reads any text, and knows `<image>` and the named `tokens`."""
+    """A byte-level BPE tokenizer of about 400 tokens: it reads any text, knows `<image>` and the named `tokens`."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

@@ -69,7 +69,7 @@ def test_a_visit_has_as_many_instructions_as_asked_for():
     for epoch in range(200):
         sampler.set_epoch(epoch)
         lengths.update(len(list(rows)) for _, rows in groupby(pictures[row] for row in sampler))
-    assert {3, 1} <= set(lengths)  # more where two visits of a picture meet
+    assert {3, 2} <= set(lengths)  # seven are divided into 3, 2 and 2; longer where two visits of a picture meet
 
 
 def test_pictures_of_a_group_are_visited_together():

@@ -1,4 +1,4 @@
-"""Packed rows: the same loss and gradients as one instruction a row, for every family, and nothing seen across segments."""
+"""Packed rows: loss and gradients of one instruction a row, for every family, and nothing seen across segments."""
 
 import pickle
 from collections import Counter
@@ -19,7 +19,7 @@ from aesexpert.train.freezing import freeze_vision_tower
 from tiny_families import FAMILIES, llava
 
 
-WORDS = "how would you rate the light colour composition of this picture calm pleasant yes no".split()
+WORDS = ["how", "would", "rate", "the", "light", "colour", "of", "this", "picture", "calm", "pleasant", "yes", "no"]
 
 
 def picture(seed: int, size: tuple[int, int] = (40, 30)) -> Image.Image:

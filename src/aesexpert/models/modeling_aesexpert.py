@@ -28,8 +28,8 @@ class AesExpertModel(LlavaModel):
 
     Inputs and outputs are those of [`~transformers.LlavaModel`]: `input_ids` and `attention_mask` of shape
     `(batch, length)`, `pixel_values` of shape `(pictures, 3, height, width)`; the last hidden state has the shape
-    `(batch, length, hidden_size)`. One more input, `segment_ids` of shape `(batch, length)`, tells the segments of packed
-    rows apart (see [`segment_mask`]).
+    `(batch, length, hidden_size)`. One more input, `segment_ids` of shape `(batch, length)`, tells the segments of
+    packed rows apart (see [`segment_mask`]).
     """
 
     config_class = AesExpertConfig

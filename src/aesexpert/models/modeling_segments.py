@@ -1,8 +1,8 @@
 """Shared-prefix packing: what each token of a packed row may see, and at which position it stands.
 
 A packed row holds one prefix (system text and a picture) and behind it several segments (a question with its answer
-each) that do not know of each other. `segment_ids` of shape `(batch, length)` says what is what: 0 is the prefix, k > 0
-the k-th segment, -1 padding.
+each) that do not know of each other. `segment_ids` of shape `(batch, length)` says what is what: 0 is the prefix,
+k > 0 the k-th segment, -1 padding.
 """
 
 from collections.abc import Callable

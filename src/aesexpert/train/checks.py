@@ -97,8 +97,8 @@ def check_packing(model: nn.Module, collate: Callable[[list[Any]], dict[str, tor
     difference = (together - torch.cat([_log_probs(model, batch) for batch in apart])).abs().mean().item()
     if difference > (TOLERANCE if together.dtype == torch.float32 else HALF_TOLERANCE):
         raise ValueError(
-            f"{name} answers packed rows differently than single ones (by {difference:.2g} nats a token): its attention "
-            f"or its positions are of a kind that packing does not know; {USE_ONE}"
+            f"{name} answers packed rows differently than single ones (by {difference:.2g} nats a token): its "
+            f"attention or its positions are of a kind that packing does not know; {USE_ONE}"
         )
 
 

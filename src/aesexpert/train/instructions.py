@@ -1,7 +1,8 @@
 """AesMMIT's pictures as the rows that TRL trains on: one instruction a row, made when it is read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import torch
@@ -28,8 +29,8 @@ def instruction_rows(
 
     Returns:
         `datasets.Dataset`: Rows of `picture` (row of `pictures`), `image` (`PIL.Image`), `prompt` and `completion`
-        (lists of messages), for TRL. Below its format it has the columns `picture`, `instruction` (its number there) and
-        `original`.
+        (lists of messages), for TRL. Below its format it has the columns `picture`, `instruction` (its number there)
+        and `original`.
 
     Raises:
         `ValueError`: If no instruction is left.
@@ -62,14 +63,15 @@ class InstructionSampler(torch.utils.data.Sampler[int]):
     """
     Goes through all instructions in visits: some instructions of one picture that follow each other.
 
-    An epoch has every instruction once, divided anew. The order depends on the seed and the epoch alone, so a resumed run
-    goes on exactly where it stopped.
+    An epoch has every instruction once, and a picture's are divided evenly over its visits. The order depends on the
+    seed and the epoch alone, so a resumed run goes on exactly where it stopped.
 
     Args:
         pictures (`Sequence[int]`): The picture of each row.
         instructions_per_picture (`int`, *optional*): How many instructions a visit has at most; all by default.
         groups (`Sequence[str]`, *optional*):
-            The group of each row: pictures that share one are visited one after the other. By default visits are mixed.
+            The group of each row: pictures that share one are visited in the same rounds, one after the other. By
+            default visits are mixed.
         seed (`int`, *optional*, defaults to 0): Seed of the order.
     """
 
@@ -102,22 +104,37 @@ class InstructionSampler(torch.utils.data.Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.seed + self.epoch)
-        rounds: dict[tuple[Any, int], list[list[int]]] = {}
-        for picture, rows in self.rows_of.items():
-            group = self.groups[rows[0]] if self.groups else picture
-            for number, visit in enumerate(self._visits(_shuffled(rows, generator))):
-                rounds.setdefault((group, number), []).append(visit)
-        for visits in _shuffled(list(rounds.values()), generator):
+        rounds = [visits for pictures in self._groups() for visits in self._rounds(pictures, generator)]
+        for visits in _shuffled(rounds, generator):
             for visit in _shuffled(visits, generator):
                 yield from visit
 
-    def _visits(self, rows: Sequence[int]) -> Iterator[Sequence[int]]:
-        size = self.instructions_per_picture or len(rows)
-        return (rows[start : start + size] for start in range(0, len(rows), size))
+    def _groups(self) -> Iterable[list[list[int]]]:
+        """The rows of each picture, for pictures that are visited together."""
+        if self.groups is None:
+            return ([rows] for rows in self.rows_of.values())
+        together: dict[str, list[list[int]]] = {}
+        for rows in self.rows_of.values():
+            together.setdefault(self.groups[rows[0]], []).append(rows)
+        return together.values()
+
+    def _rounds(self, pictures: list[list[int]], generator: torch.Generator) -> list[list[list[int]]]:
+        """Divide the rows of each picture over as many rounds as the picture with the most rows needs."""
+        most = max(map(len, pictures))
+        count = -(-most // (self.instructions_per_picture or most))
+        divided = [_divided(_shuffled(rows, generator), count) for rows in pictures]
+        return [[visit for visit in visits if visit] for visits in zip(*divided, strict=True)]
 
 
 def _shuffled(items: Sequence[T], generator: torch.Generator) -> list[T]:
     return [items[i] for i in torch.randperm(len(items), generator=generator).tolist()]
+
+
+def _divided(items: list[T], count: int) -> list[list[T]]:
+    """Divide into `count` parts whose lengths differ by one at most, the longer ones first."""
+    size, longer = divmod(len(items), count)
+    starts = [part * size + min(part, longer) for part in range(count + 1)]
+    return [items[start:end] for start, end in pairwise(starts)]
 
 
 def _read(rows: dict[str, list[int]], pictures: Dataset) -> dict[str, list[Any]]:

@@ -38,21 +38,21 @@ class SharedPrefixCollator:
     Lays the instructions of one picture behind one copy of the system text and the picture's tokens.
 
     Instructions of a batch that share a picture share a row; no row has two pictures. A picture with more instructions
-    than `max_length` allows is spread over several rows. Trained on such rows, a model gets the loss and the gradients that
-    it gets from one instruction a row, for a fraction of the work.
+    than `max_length` allows is spread over several rows. Trained on such rows, a model gets the loss and the gradients
+    that it gets from one instruction a row, for a fraction of the work.
 
     Args:
         processor ([`~transformers.ProcessorMixin`]):
             The model's processor, with a chat template.
         max_length (`int`, *optional*):
             Longest row in tokens. An instruction that is longer than what the prefix leaves of it loses the end of its
-            response; one whose question alone is longer is left out, and so are those of a picture whose prefix alone is.
-            Both are counted in `counts`, and logged.
+            response; one whose question alone is longer is left out, and so are those of a picture whose prefix alone
+            is. Both are counted in `counts`, and logged.
         drop_long (`bool`, *optional*, defaults to `False`):
             Whether to leave instructions out whose response would be cut.
 
-    Takes rows of `image`, `prompt` and `completion` (conversations) and `picture`, which is the same for instructions of one
-    picture. Returns a dictionary of tensors of shape `(rows, length)`:
+    Takes rows of `image`, `prompt` and `completion` (conversations) and `picture`, which is the same for instructions
+    of one picture. Returns a dictionary of tensors of shape `(rows, length)`:
 
     - `input_ids`: the prefix, then one segment after the other, padded on the right;
     - `attention_mask`: 1 for tokens, 0 for padding;
@@ -62,8 +62,8 @@ class SharedPrefixCollator:
     - and the processor's own, such as `pixel_values`: one picture a row.
 
     Raises:
-        `ValueError`: If nothing is left of a batch, or if the processor writes what follows a picture in a way that depends
-            on the picture.
+        `ValueError`: If nothing is left of a batch, or if the processor writes what follows a picture in a way that
+            depends on the picture.
     """
 
     processor: ProcessorMixin
@@ -86,7 +86,8 @@ class SharedPrefixCollator:
         if not packed:
             raise ValueError(
                 f"no instruction of a batch fits into `max_length` {self.max_length}: its pictures take "
-                f"{min(len(prefix.input_ids) for prefix in prefixes)} tokens and more; raise `max_length` or leave it out"
+                f"{min(len(prefix.input_ids) for prefix in prefixes)} tokens and more; raise `max_length` or leave it "
+                "out"
             )
         numbers = [number for number, _ in packed]
         if numbers != list(range(len(pictures))):  # some picture stands in several rows, or in none
@@ -111,7 +112,7 @@ class SharedPrefixCollator:
         return max((place for place, token in enumerate(tokens, 1) if token == image_token_id), default=0)
 
     def _encode(self, images: Sequence[Any], prompts: Sequence[str]) -> tuple[list[Prefix], dict[str, torch.Tensor]]:
-        """What the processor makes of each picture with one of its prompts: the prefix, and tensors of all pictures."""
+        """What the processor makes of each picture with one prompt: its prefix, and tensors of all pictures."""
         shown = [number for number, image in enumerate(images) if image is not None]
         prefixes = [Prefix(torch.empty(0, dtype=torch.long), {}) for _ in images]
         if not shown:

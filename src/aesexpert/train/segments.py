@@ -52,8 +52,8 @@ def _check_layers(network: PreTrainedModel) -> None:
         )
     if config._attn_implementation not in ATTENTION:
         raise ValueError(
-            f"`attn_implementation` is {config._attn_implementation!r}, which cannot hide the segments of a packed row "
-            f"from each other; choose one of {', '.join(ATTENTION)}, or {USE_ONE}"
+            f"`attn_implementation` is {config._attn_implementation!r}, which cannot hide the segments of a packed "
+            f"row from each other; choose one of {', '.join(ATTENTION)}, or {USE_ONE}"
         )
 
 
