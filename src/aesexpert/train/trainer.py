@@ -12,6 +12,7 @@ from trl import SFTTrainer
 from aesexpert.train.freezing import projector_parameters
 from aesexpert.train.head import score_labelled_positions
 from aesexpert.train.instructions import InstructionSampler
+from aesexpert.train.tokens import TokenCount
 
 
 class AesExpertTrainer(SFTTrainer):
@@ -21,6 +22,10 @@ class AesExpertTrainer(SFTTrainer):
     Takes the arguments of [`~trl.SFTTrainer`]; `args` is an [`AesExpertSFTConfig`] and `train_dataset` comes from
     [`instruction_rows`]. [`build_trainer`] makes one from a recipe.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.add_callback(TokenCount())
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> InstructionSampler:
         rows = (train_dataset or self.train_dataset).with_format(None)
@@ -42,10 +47,14 @@ class AesExpertTrainer(SFTTrainer):
 
     def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """TRL's loss and metrics; without an accelerator, from the labelled positions alone."""
+        count = next(callback for callback in self.callback_handler.callbacks if isinstance(callback, TokenCount))
+        self._total_train_tokens = count.tokens
         if self.args.device.type == "cpu":
             head = self.accelerator.unwrap_model(model).get_output_embeddings()
             model = partial(_without_fused_kernel, model, head)
-        return super().compute_loss(model, inputs, *args, **kwargs)
+        loss = super().compute_loss(model, inputs, *args, **kwargs)
+        count.tokens = self._total_train_tokens
+        return loss
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         # The Trainer restores tensors by the names in the file, which for some towers are older ones, and passes
