@@ -64,14 +64,15 @@ def test_shared_trains_as_one_does(recipe, model, settings):
 
 
 PROCESS = """
-import sys, torch
+import os, sys
 from trl import ModelConfig
 from aesexpert.train import AesExpertSFTConfig, DataArguments, build_trainer
 aesmmit, start, out, packing, batch_size, processes = sys.argv[1:]
 training = AesExpertSFTConfig(
     output_dir=out, packing=packing, instructions_per_picture=3, max_steps=4, optim="sgd", learning_rate=0.05,
     per_device_train_batch_size=int(batch_size), per_device_eval_batch_size=int(batch_size), eval_strategy="steps",
-    eval_steps=2, logging_steps=1, use_cpu=True, bf16=False, ddp_backend="gloo", save_strategy="no",
+    eval_steps=2, logging_steps=1, use_cpu=True, bf16=False, save_strategy="no",
+    ddp_backend="gloo" if "WORLD_SIZE" in os.environ else None,
     activation_checkpointing=False, disable_tqdm=True,
 )
 trainer = build_trainer(DataArguments(dataset_name=aesmmit), training, ModelConfig(model_name_or_path=start))
