@@ -3,9 +3,9 @@
 The same random weights and the same instructions twice: through TRL's own `SFTTrainer` and collator, one instruction a
 sequence, and through this library's packed rows, K instructions behind one picture of 576 tokens. Each case runs in a
 process of its own: one step counted (FLOP that PyTorch really executes, matrices and attention), one step timed, and
-the highest memory above that before the steps. Prints instructions a second, tokens, FLOP and memory an instruction, and
-their ratios. On a CPU the language model has 360 million parameters in float32; on a GPU the model is a LLaVA-1.5 7B
-in bfloat16, with flex_attention beside sdpa. Takes the tokenizer of `aesexpert-start/` (after `make demo`).
+the highest memory above that before the steps. Prints instructions a second, tokens, FLOP and memory an instruction,
+and their ratios. On a CPU the language model has 360 million parameters in float32; on a GPU the model is a LLaVA-1.5
+7B in bfloat16, with flex_attention beside sdpa. Takes the tokenizer of `aesexpert-start/` (after `make demo`).
 """
 
 import argparse
