@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -191,8 +192,8 @@ def picture_that_attends_to_its_question(folder: Path) -> VisionLanguageModel:
 @pytest.mark.parametrize(
     ("build", "reason"),
     [
-        (sliding_window, "its cache has layers .*DynamicSlidingWindowLayer"),
-        (linear_attention, "its cache has layers .*LinearAttentionLayer"),
+        (sliding_window, r"its cache is not of the standard kind alone \(.*DynamicSlidingWindowLayer"),
+        (linear_attention, r"its cache is not of the standard kind alone \(LinearAttentionLayer"),
         (picture_after_text, "its prompts differ before the picture ends"),
         (picture_that_attends_to_its_question, "going on from a cached prefix changes the scores by"),
     ],
@@ -210,3 +211,23 @@ def test_other_models_read_every_prompt_whole_and_say_why(
     )
     answers = write_answers(model, prompts_class(model, [questions(0)]).inputs(range(4)), 4, one_line=True)
     assert len(answers) == 4
+
+
+def test_a_model_whose_code_fails_behind_a_prefix_reads_whole_prompts(
+    tiny_llava: Path,
+) -> None:
+    model = load_model(str(tiny_llava))
+    hook = model.model.get_decoder().register_forward_pre_hook(refuse_prefixes, with_kwargs=True)
+    reason = why_not_shared(model, questions(0))
+    hook.remove()
+    assert reason == "going on from a cached prefix fails (IndexError: no prefixes here)"
+
+
+def refuse_prefixes(module: torch.nn.Module, args: object, kwargs: dict[str, Any]) -> None:
+    if kwargs["past_key_values"].get_seq_length():
+        raise IndexError("no prefixes here\nsecond line")
+
+
+def test_one_question_a_picture_is_read_whole(tiny_llava: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert choose_prompts(load_model(str(tiny_llava)), questions(0)[:1]) is PlainPrompts
+    assert not caplog.records

@@ -1,6 +1,5 @@
 """Going on from what a model has read, against reading everything anew."""
 
-
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings

@@ -117,21 +117,23 @@ def why_not_shared(model: VisionLanguageModel, questions: Sequence[Conversation]
     Returns:
         `str`: The reason, or `None` if nothing does.
     """
-    reason = _unsuited_cache(model) or _unsuited_prompts(model, questions)
-    if reason:
-        return reason
-    whole = encode_prefix(model.model, PlainPrompts(model, [questions]).inputs([0])).logits.float()
     try:
-        shared = encode_prefix(model.model, SharedPrompts(model, [questions]).inputs([0])).logits.float()
+        return _unsuited_cache(model) or _unsuited_prompts(model, questions) or _inexact(model, questions)
     except Exception as error:  # code of hundreds of architectures, which raises almost anything
-        return (
-            f"going on from a cached prefix fails ({type(error).__name__}: {str(error).strip().partition(chr(10))[0]})"
-        )
+        first_line = str(error).strip().split("\n")[0]
+        return f"going on from a cached prefix fails ({type(error).__name__}: {first_line})"
+
+
+def _inexact(model: VisionLanguageModel, questions: Sequence[Conversation]) -> str | None:
+    whole, shared = (
+        encode_prefix(model.model, prompts_class(model, [questions]).inputs([0])).logits.float()
+        for prompts_class in (PlainPrompts, SharedPrompts)
+    )
     difference = ((shared - whole).norm() / (whole - whole.mean()).norm()).item()
     allowed = torch.finfo(model.model.dtype).eps ** 0.5
-    if not difference <= allowed:
-        return f"going on from a cached prefix changes the scores by {difference:.1e}, allowed are {allowed:.1e}"
-    return None
+    if difference <= allowed:
+        return None
+    return f"going on from a cached prefix changes the scores by {difference:.1e}, allowed are {allowed:.1e}"
 
 
 def _unsuited_cache(model: VisionLanguageModel) -> str | None:
@@ -141,7 +143,7 @@ def _unsuited_cache(model: VisionLanguageModel) -> str | None:
         return "it takes no `position_ids`"
     layers = DynamicCache(config=model.model.config.get_text_config(decoder=True)).layers
     others = sorted({type(layer).__name__ for layer in layers if type(layer) is not DynamicLayer})
-    return f"its cache has layers that keep no keys and values of their own ({', '.join(others)})" if others else None
+    return f"its cache is not of the standard kind alone ({', '.join(others)})" if others else None
 
 
 def _unsuited_prompts(model: VisionLanguageModel, questions: Sequence[Conversation]) -> str | None:
