@@ -96,7 +96,7 @@ def _names(paths: Sequence[Path]) -> dict[Path, str]:
 
 def _suffix(identity: Mapping[str, Any]) -> str:
     """What distinguishes a run from the usual one, which the paper's rows compare with."""
-    scoring = identity["settings"].get("scoring", Scoring.GENERATE)  # a response loss has none
+    scoring = identity.get("settings", {}).get("scoring", Scoring.GENERATE)  # a response loss has none
     unusual = [scoring if scoring != Scoring.GENERATE else None, identity["control"]]
     return "".join(f" ({name})" for name in unusual if name)
 
