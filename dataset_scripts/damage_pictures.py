@@ -237,7 +237,7 @@ def _write_copy(picture: Picture, row: dict[str, str], kind: str, images: Path, 
 
 
 def _questions(image_id: str, damage: Damage | None) -> list[dict[str, Any]]:
-    """What is known of a picture because of what was done to it: its flaw, with options, and one open-ended question."""
+    """What is known of a picture because of what was done to it: its flaw, with options, and one more question."""
     flaw = damage.flaw if damage else NO_FLAW
     open_ended = [
         *((question, flaw, QuestionType.WHAT) for question in (FLAW, *FLAW_REWORDED)),

@@ -21,7 +21,7 @@ ALLOWED = {
     "metrics": set(),
     "models": {"taxonomy"},
     "train": {"taxonomy", "data", "models"},
-    "bench": {"_version", "taxonomy", "data", "metrics"},
+    "bench": {"_version", "taxonomy", "data", "metrics", "models"},
     "cli": {"_version", "taxonomy", "data", "metrics", "models", "train", "bench"},
     "__main__": {"cli"},
     "__init__": {"_version", "data", "models"},
