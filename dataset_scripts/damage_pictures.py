@@ -237,17 +237,20 @@ def _write_copy(picture: Picture, row: dict[str, str], kind: str, images: Path, 
 
 
 def _questions(image_id: str, damage: Damage | None) -> list[dict[str, Any]]:
-    """What is known of a picture because of what was done to it: its flaw, with options, and one more question."""
+    """What is known of a picture because of what was done to it: its flaw, open-ended and with options, and one more.
+
+    Most questions are about the flaw, since naming it needs all that the others need.
+    """
     flaw = damage.flaw if damage else NO_FLAW
-    open_ended = [
-        *((question, flaw, QuestionType.WHAT) for question in (FLAW, *FLAW_REWORDED)),
+    others = [
         (SHARPNESS, damage.sharpness if damage else SHARP, QuestionType.YES_NO),
         (EXPOSURE, damage.exposure if damage else WELL_EXPOSED, QuestionType.HOW),
         (QUALITY, LOW if damage else HIGH, QuestionType.HOW),
     ]
+    open_ended = [(question, flaw, QuestionType.WHAT) for question in (FLAW, *FLAW_REWORDED)]
     return [
-        _question(image_id, FLAW, flaw, QuestionType.WHAT, _flaws()),
-        _question(image_id, *Random(image_id).choice(open_ended)),
+        *(_question(image_id, question, flaw, QuestionType.WHAT, _flaws()) for question in (FLAW, FLAW_REWORDED[0])),
+        *(_question(image_id, *asked) for asked in [*open_ended, Random(image_id).choice(others)]),
     ]
 
 
