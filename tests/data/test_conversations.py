@@ -47,6 +47,14 @@ def test_instructions_are_descriptions_then_questions():
     ]
 
 
+def test_statements_are_answered_with_their_letter_and_labels_in_words():
+    statements = replace(CHOICE, answer="Soft light from a window", options=("Haze", "Soft light from a window"))
+    labels = replace(CHOICE, answer="Too dark", options=("Blur", "Too dark"))
+    open_ended = replace(statements, format=AnswerFormat.OPEN_ENDED)
+    responses = [row["response"] for row in to_instructions([], [statements, labels, open_ended])]
+    assert responses == ["B) Soft light from a window", "Too dark", "Soft light from a window"]
+
+
 def test_no_annotations_no_instructions():
     assert to_instructions([], []) == []
 

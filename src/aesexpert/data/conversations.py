@@ -16,6 +16,10 @@ MAX_OPTIONS = len(ascii_uppercase)
 """How many options a question can have: one a letter."""
 
 
+MAX_LABEL_WORDS = 2
+"""Options of so many words are labels rather than statements."""
+
+
 class Instruction(TypedDict):
     """One turn to learn: what is asked about a picture and what is answered."""
 
@@ -76,8 +80,8 @@ def to_instructions(feedbacks: Iterable[Feedback], questions: Iterable[Question]
     """Turns the annotations of one picture into its instructions, in a fixed order: descriptions, then AesVQA.
 
     The question put to people is the instruction and their critique the response (section 3.3 of the paper). The
-    response to a multiple-choice question is the text of the right option, without its letter: small models answer
-    better in words.
+    response to a multiple-choice question is the right option: in its words where all options are a word or two, which
+    small models answer better in, and otherwise as it was listed, letter and text, so that it can always be read.
 
     Args:
         feedbacks (`Iterable[Feedback]`): The picture's critiques.
@@ -91,7 +95,7 @@ def to_instructions(feedbacks: Iterable[Feedback], questions: Iterable[Question]
         for feedback in feedbacks
     ]
     return descriptions + [
-        Instruction(prompt=_prompt(question), response=question.answer, kind=InstructionKind.VQA.value)
+        Instruction(prompt=_prompt(question), response=_response(question), kind=InstructionKind.VQA.value)
         for question in questions
     ]
 
@@ -100,6 +104,13 @@ def _prompt(question: Question) -> str:
     if question.format is AnswerFormat.MULTIPLE_CHOICE:
         return multiple_choice_prompt(question.question, question.options)
     return question.question
+
+
+def _response(question: Question) -> str:
+    are_labels = all(len(option.split()) <= MAX_LABEL_WORDS for option in question.options)
+    if question.format is AnswerFormat.OPEN_ENDED or are_labels:
+        return question.answer
+    return lettered(question.options).split("\n")[question.options.index(question.answer)]
 
 
 def to_prompt_completion(instruction: Instruction) -> dict[str, list[dict[str, Any]]]:
