@@ -22,7 +22,8 @@ ALLOWED = {
     "models": {"taxonomy"},
     "train": {"taxonomy", "data", "models"},
     "bench": {"_version", "taxonomy", "data", "metrics", "models"},
-    "cli": {"_version", "taxonomy", "data", "metrics", "models", "train", "bench"},
+    "hub": {"taxonomy", "data", "models", "metrics"},
+    "cli": {"_version", "taxonomy", "data", "metrics", "models", "train", "bench", "hub"},
     "__main__": {"cli"},
     "__init__": {"_version", "data", "models"},
 }

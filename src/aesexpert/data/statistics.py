@@ -146,10 +146,11 @@ def dataset_statistics(folder: str | Path) -> Statistics:
     folder = Path(folder)
     if not any(folder.glob("data/*.parquet")):
         raise FileNotFoundError(f"{folder} has no data/*.parquet; name a folder that `write_dataset` wrote")
-    return _count(_read_rows(folder))
+    return _count(read_rows(folder))
 
 
-def _read_rows(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def read_rows(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields the rows of a built data set without their pictures, each with its split, labels as texts."""
     columns = [name for name in ALL_FEATURES if name != "image"]
     for split in Split:
         for path in sorted(folder.glob(f"data/{split}-*.parquet")):
