@@ -267,5 +267,3 @@ def test_nothing_published_names_a_folder_of_this_machine(published: Hub, tiny_m
         kind, owner, name = folder.parts[-3:]
         for path, content in contents(published, kind, f"{owner}/{name}").items():
             assert not any(place in content for place in places), path
-
-

@@ -121,7 +121,8 @@ def to_reference(record: BenchRecord) -> dict[str, Any]:
         `question_type` (without options where the record lacks the task), and `interpretation`, the text that a judge
         compares with (`None` where the record lacks the task).
     """
-    reference: dict[str, Any] = {"image_id": record.image_id, "source": record.picture.source.value}
+    source = record.picture.source
+    reference: dict[str, Any] = {"image_id": record.image_id, "source": source.value if source else ""}
     for task in CHOICE_TASKS:
         question = getattr(record, task) or ChoiceQuestion("", ())
         reference[task.value] = {

@@ -63,6 +63,8 @@ _LABELS: dict[str, Iterable[str]] = {
 }
 """What is counted, and the labels known beforehand: they are listed in their order, and also when there are none."""
 
+_NOT_GIVEN = "not given"
+
 _WORD = re.compile("[a-z]{3,}")
 
 
@@ -175,13 +177,13 @@ def _count(rows: Iterable[tuple[str, dict[str, Any]]]) -> Statistics:
     for split, row in rows:
         pictures += 1
         counters["splits"][str(split)] += 1
-        counters["sources"][row["source"]] += 1
+        counters["sources"][row["source"] or _NOT_GIVEN] += 1
         counters["datasets"][row["dataset"]] += 1
-        counters["scenes"][row["scene"] or "not given"] += 1
-        counters["parts"].update(entry["part"] for entry in row["feedbacks"])
+        counters["scenes"][row["scene"] or _NOT_GIVEN] += 1
+        counters["parts"].update(entry["part"] or _NOT_GIVEN for entry in row["feedbacks"])
         counters["grades"].update(entry["grade"] for entry in row["feedbacks"] if entry["grade"])
         counters["question_types"].update(entry["question_type"] for entry in row["questions"])
-        counters["dimensions"].update(entry["dimension"] for entry in row["questions"])
+        counters["dimensions"].update(entry["dimension"] or _NOT_GIVEN for entry in row["questions"])
         counters["formats"].update(entry["format"] for entry in row["questions"])
         counters["kinds"].update(entry["kind"] for entry in row["instructions"])
         texts.update(_prose(row))

@@ -2,14 +2,17 @@
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from huggingface_hub import HfApi
 from huggingface_hub.errors import RepositoryNotFoundError
 
 from aesexpert.hub.errors import HubError, explained
 from aesexpert.hub.publication import RepoType, check_repo_id
+from aesexpert.hub.releases import AskPassword, fetch_release, is_release
 
 
 _MARK = Path(".cache", "huggingface")
@@ -18,35 +21,57 @@ _MARK = Path(".cache", "huggingface")
 _TYPES: tuple[RepoType, ...] = ("dataset", "model", "space")
 
 
+class Pulled(NamedTuple):
+    """What was fetched.
+
+    Args:
+        folder (`Path`): Where it is.
+        unknown_labels (`Counter[str]`): Labels of a published archive that the vocabulary lacks.
+    """
+
+    folder: Path
+    unknown_labels: Counter[str] = Counter()
+
+
 def pull(
-    repo_id: str, folder: str | Path | None = None, *, repo_type: RepoType | None = None, revision: str | None = None
-) -> Path:
+    repo_id: str,
+    folder: str | Path | None = None,
+    *,
+    repo_type: RepoType | None = None,
+    revision: str | None = None,
+    ask_password: AskPassword = lambda _: None,
+) -> Pulled:
     """Fetches a repository into a folder.
 
     The folder appears when it is complete. Killed at any moment, the same command goes on with the files that are
-    missing. A folder that was pulled before is brought up to date, and what the repository no longer has goes.
+    missing. A folder that was pulled before is brought up to date, and what the repository no longer has goes. Of a
+    repository that holds a published archive of AesMMIT or AesBench, the archive's content is fetched.
 
     Args:
         repo_id (`str`): `OWNER/NAME`.
         folder (`str` or `Path`, *optional*): Where to put it, by default `NAME`.
         repo_type (`str`, *optional*): `"dataset"`, `"model"` or `"space"`; by default found out.
         revision (`str`, *optional*): A branch, tag or commit, by default the newest.
+        ask_password (`Callable[[str], str | None]`, *optional*): Gives the password of an encrypted archive.
 
     Returns:
-        `Path`: The folder.
+        [`Pulled`]: The folder, and the labels of an archive that the vocabulary lacks.
 
     Raises:
         `HubError`: If the repository is not there or not open, or the folder holds something else.
     """
     check_repo_id(repo_id)
     folder = Path(folder or repo_id.split("/")[1])
-    _check_target(folder)
     api = HfApi(library_name="aesexpert")
     with explained(repo_id):
         repo_type = repo_type or _find_type(api, repo_id)
         commit = api.repo_info(repo_id, repo_type=repo_type, revision=revision).sha
         names = api.list_repo_files(repo_id, repo_type=repo_type, revision=commit)
         _check_names(repo_id, names)
+        if is_release(names):
+            prefix = "" if repo_type == "model" else f"{repo_type}s/"
+            return Pulled(folder, fetch_release(names, folder, ask_password, f"{prefix}{repo_id}@{commit}"))
+        _check_target(folder)
         partial = _start(folder)
         try:
             api.snapshot_download(repo_id, repo_type=repo_type, revision=commit, local_dir=partial)
@@ -55,7 +80,26 @@ def pull(
     _check_complete(repo_id, partial, names)
     _remove_others(partial, names)
     _finish(partial, folder)
-    return folder
+    return Pulled(folder)
+
+
+def unpack(
+    source: str | Path, folder: str | Path | None = None, *, ask_password: AskPassword = lambda _: None
+) -> Pulled:
+    """Unpacks a published archive of AesMMIT or AesBench that is on this machine.
+
+    Args:
+        source (`str` or `Path`): The zip file, or a folder with zip and JSON files.
+        folder (`str` or `Path`, *optional*): Where to put it, by default the archive's name without its ending.
+        ask_password (`Callable[[str], str | None]`, *optional*): Gives the password of an encrypted archive.
+
+    Returns:
+        [`Pulled`]: The folder, and the labels that the vocabulary lacks.
+    """
+    source = Path(source)
+    names = [str(file) for file in source.iterdir()] if source.is_dir() else [str(source)]
+    folder = Path(folder or source.stem)
+    return Pulled(folder, fetch_release(names, folder, ask_password))
 
 
 def _find_type(api: HfApi, repo_id: str) -> RepoType:
