@@ -14,7 +14,7 @@ from tiny_data import write_tiny_source
 from tiny_models import build_tiny_llava
 
 
-COMMANDS = [["bench", "run"], ["bench", "loss"], ["bench", "report"], ["data", "stats"], ["pull"]]
+COMMANDS = [["bench", "run"], ["bench", "loss"], ["bench", "report"], ["bench", "export"], ["data", "stats"], ["pull"]]
 COMMANDS += [["push", what] for what in ("dataset", "model", "metric")]
 
 

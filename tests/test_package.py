@@ -20,7 +20,7 @@ ALLOWED = {
     "data": {"taxonomy"},
     "metrics": set(),
     "models": {"taxonomy"},
-    "train": {"taxonomy", "data", "models"},
+    "train": {"taxonomy", "data", "models", "hub"},
     "bench": {"_version", "taxonomy", "data", "metrics", "models"},
     "hub": {"taxonomy", "data", "models", "metrics"},
     "cli": {"_version", "taxonomy", "data", "metrics", "models", "train", "bench", "hub"},

@@ -5,7 +5,7 @@ The right answers stay with the benchmark's authors, so its questions have none 
 
 import json
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from aesexpert.data.llava import read_options
@@ -96,7 +96,6 @@ def write_bench_tables(folder: Path, questions: Mapping[str, Mapping[str, Any]],
                 "source": source.value if source else "",
                 "dataset": dataset.value,
                 "scene": "",
-                "released_name": PurePosixPath(path).name,
             }
         )
     (folder / SOURCES).write_text(write_csv(rows), encoding="utf-8", newline="")

@@ -21,7 +21,7 @@ _SHOWN_SETTINGS = (
     "kinds",
     "max_response_words",
     "instructions_per_picture",
-    "packing",
+    "shared_prefix",
     "num_train_epochs",
     "max_steps",
     "per_device_train_batch_size",
