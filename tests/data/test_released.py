@@ -5,7 +5,7 @@ import json
 import pytest
 
 from aesexpert.data.origin import origin_of
-from aesexpert.data.released import ReleaseError, find_pictures, image_ids, read_annotations, read_rows
+from aesexpert.data.released import ReleaseError, find_pictures, image_ids, inside_images, read_annotations, read_rows
 from aesexpert.data.released_bench import read_questions
 from aesexpert.taxonomy import Source, SourceDataset
 from archives import aesbench_members, llava_row
@@ -67,6 +67,12 @@ def test_pictures_are_found_by_the_end_of_their_path():
         find_pictures(["AI/a.jpg", "b.jpg"], members)
     with pytest.raises(ReleaseError, match=r"'a.jpg' fits AI/a.jpg and NI/a.jpg"):
         find_pictures(["a.jpg"], dict.fromkeys(["NI/a.jpg", "AI/a.jpg"]))
+
+
+def test_folders_that_all_pictures_share_are_left_out():
+    assert inside_images(["a/b/x.jpg", "a/c/y.jpg"]) == {"a/b/x.jpg": "b/x.jpg", "a/c/y.jpg": "c/y.jpg"}
+    assert inside_images(["a/x.jpg"]) == {"a/x.jpg": "x.jpg"}
+    assert inside_images(["x.jpg", "a/y.jpg"]) == {"x.jpg": "x.jpg", "a/y.jpg": "a/y.jpg"}
 
 
 def test_pictures_of_one_name_are_told_apart():

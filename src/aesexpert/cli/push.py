@@ -9,7 +9,7 @@ from aesexpert.cli._command import Subparsers, add_command, add_group
 
 
 if TYPE_CHECKING:
-    from aesexpert.hub.publication import Publication
+    from aesexpert.hub.publication import Destination, Publication
 
 
 def add_to(groups: Subparsers) -> None:
@@ -25,6 +25,7 @@ def dataset(options: argparse.Namespace) -> None:
     from aesexpert.data import read_source, write_dataset
     from aesexpert.hub.dataset import dataset_publication
 
+    destination = _destination(options)
     with tempfile.TemporaryDirectory(prefix="aesexpert-") as scratch:
         folder = Path(options.folder)
         if (folder / "images").is_dir():
@@ -32,7 +33,7 @@ def dataset(options: argparse.Namespace) -> None:
         publication = dataset_publication(
             folder, licence=options.license, data_sources=options.data_source, card_template=options.card_template
         )
-        _push(publication, options)
+        _push(publication, destination, options.dry_run)
 
 
 def model(options: argparse.Namespace) -> None:
@@ -40,6 +41,7 @@ def model(options: argparse.Namespace) -> None:
     from aesexpert.hub.adapters import merge_adapter
     from aesexpert.hub.model import model_publication
 
+    destination = _destination(options)
     with tempfile.TemporaryDirectory(prefix="aesexpert-") as scratch:
         folder = Path(options.folder)
         if options.merge:
@@ -53,27 +55,33 @@ def model(options: argparse.Namespace) -> None:
             report=options.report,
             card_template=options.card_template,
         )
-        _push(publication, options)
+        _push(publication, destination, options.dry_run)
 
 
 def metric(options: argparse.Namespace) -> None:
     """`aesexpert push metric`: publishes the AesBench metric as a Space."""
     from aesexpert.hub.metric import metric_publication
 
-    _push(metric_publication(options.repo_id), options)
+    _push(metric_publication(options.repo_id), _destination(options), options.dry_run)
 
 
-def _push(publication: "Publication", options: argparse.Namespace) -> None:
-    from aesexpert.hub.publication import Destination, publish
+def _destination(options: argparse.Namespace) -> "Destination":
+    """Reads where to publish, before any work is done for it."""
+    from aesexpert.hub.publication import Destination
 
-    destination = Destination(
+    return Destination(
         options.repo_id,
         private=not options.public,
-        gated=getattr(options, "gated", None),
+        gated=options.gated,
         tag=options.tag,
         create_pr=options.create_pr,
     )
-    if not options.dry_run:
+
+
+def _push(publication: "Publication", destination: "Destination", dry_run: bool) -> None:
+    from aesexpert.hub.publication import publish
+
+    if not dry_run:
         print(publish(publication, destination))
         return
     sizes = publication.sizes()
@@ -90,7 +98,6 @@ def _add_dataset(commands: Subparsers) -> None:
     parser = add_command(commands, "dataset", dataset, description, example)
     parser.add_argument("folder", metavar="FOLDER", help="folder of the data set")
     _add_card(parser, "where pictures and texts come from", str(DATASET_CARD))
-    parser.add_argument("--gated", choices=["auto", "manual"], help="whoever downloads it has to ask first")
     _add_shared(parser)
 
 
@@ -114,7 +121,6 @@ def _add_model(commands: Subparsers) -> None:
     )
     parser.add_argument("--report", metavar="FILE", help="AesBench results: report.json of `aesexpert bench report`")
     parser.add_argument("--merge", action="store_true", help="merge a LoRA adapter into its model first")
-    parser.add_argument("--gated", choices=["auto", "manual"], help="whoever downloads it has to ask first")
     _add_shared(parser)
 
 
@@ -137,6 +143,7 @@ def _add_card(parser: argparse.ArgumentParser, sources: str, template: str) -> N
 def _add_shared(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("repo_id", metavar="OWNER/NAME", help="the repository; made if it is not there")
     parser.add_argument("--public", action="store_true", help="make a new repository public (default: private)")
+    parser.add_argument("--gated", choices=["auto", "manual"], help="whoever downloads it has to ask first")
     parser.add_argument("--tag", help="a name for the new revision, such as v1.0")
     parser.add_argument("--create-pr", action="store_true", help="propose the change in a pull request")
     parser.add_argument("--dry-run", action="store_true", help="list files and sizes, and upload nothing")

@@ -1,6 +1,7 @@
 """The published AesMMIT: a zip of pictures and LLaVA-style JSON, turned into a source folder."""
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -206,6 +207,19 @@ def unpack_pictures(
         extract(archive, info, folder / IMAGES / name)
 
 
+def inside_images(paths: Sequence[str]) -> dict[str, str]:
+    """Tells where pictures go inside `images/`: without the folders that all of them have in front.
+
+    Args:
+        paths (`Sequence[str]`): The paths in the archive.
+
+    Returns:
+        `dict[str, str]`: The path inside `images/` for each.
+    """
+    shared = len(PurePosixPath(os.path.commonpath([PurePosixPath(path).parent for path in paths])).parts)
+    return {path: PurePosixPath(*PurePosixPath(path).parts[shared:]).as_posix() for path in paths}
+
+
 def image_ids(paths: Sequence[str]) -> dict[str, str]:
     """Names pictures after their files, and after folder and file where two files have one name.
 
@@ -229,16 +243,16 @@ def write_tables(folder: Path, annotations: Annotations, files: Mapping[str, str
     Args:
         folder (`Path`): The source folder.
         annotations (`Annotations`): The rows.
-        files (`Mapping[str, str]`): The path of each picture in the archive, which is also that inside `images/`.
+        files (`Mapping[str, str]`): The path of each picture in the archive.
     """
-    ids = image_ids(list(files.values()))
+    ids, places = image_ids(list(files.values())), inside_images(list(files.values()))
     rows = []
     for name, path in files.items():
         dataset, source = origin_of(path)
         rows.append(
             {
                 "image_id": ids[path],
-                "file": path,
+                "file": places[path],
                 "split": Split.TRAIN.value,
                 "source": source.value if source else "",
                 "dataset": dataset.value,

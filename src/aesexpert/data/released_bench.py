@@ -10,7 +10,7 @@ from typing import Any
 
 from aesexpert.data.llava import read_options
 from aesexpert.data.origin import origin_of
-from aesexpert.data.released import ReleaseError, image_ids
+from aesexpert.data.released import ReleaseError, image_ids, inside_images
 from aesexpert.data.rows import write_csv
 from aesexpert.data.source import BENCH, SOURCES
 from aesexpert.taxonomy import CHOICE_TASKS, Split, Task
@@ -82,16 +82,16 @@ def write_bench_tables(folder: Path, questions: Mapping[str, Mapping[str, Any]],
     Args:
         folder (`Path`): The benchmark folder.
         questions (`Mapping[str, Mapping]`): The questions by picture name.
-        files (`Mapping[str, str]`): The path of each picture inside `images/`.
+        files (`Mapping[str, str]`): The path of each picture in the archive.
     """
-    ids = image_ids(list(files.values()))
+    ids, places = image_ids(list(files.values())), inside_images(list(files.values()))
     rows = []
     for path in files.values():
         dataset, source = origin_of(path)
         rows.append(
             {
                 "image_id": ids[path],
-                "file": path,
+                "file": places[path],
                 "split": Split.TEST.value,
                 "source": source.value if source else "",
                 "dataset": dataset.value,

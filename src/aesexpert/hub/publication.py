@@ -192,9 +192,12 @@ def _upload(api: HfApi, publication: Publication, destination: Destination) -> l
 def _send(
     api: HfApi, operation: CommitOperationAdd, publication: Publication, destination: Destination
 ) -> CommitOperationAdd:
-    api.preupload_lfs_files(
-        destination.repo_id, [operation], repo_type=publication.repo_type, create_pr=destination.create_pr
-    )
+    try:
+        api.preupload_lfs_files(
+            destination.repo_id, [operation], repo_type=publication.repo_type, create_pr=destination.create_pr
+        )
+    except ValueError as error:  # what the client library makes of a refusal for a single file
+        raise HubError(f"the Hub does not take {operation.path_in_repo}: {error}") from error
     return operation
 
 

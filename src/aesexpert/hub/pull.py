@@ -68,9 +68,8 @@ def pull(
         commit = api.repo_info(repo_id, repo_type=repo_type, revision=revision).sha
         names = api.list_repo_files(repo_id, repo_type=repo_type, revision=commit)
         _check_names(repo_id, names)
-        if is_release(names):
-            prefix = "" if repo_type == "model" else f"{repo_type}s/"
-            return Pulled(folder, fetch_release(names, folder, ask_password, f"{prefix}{repo_id}@{commit}"))
+        if repo_type == "dataset" and is_release(names):
+            return Pulled(folder, fetch_release(names, folder, ask_password, f"datasets/{repo_id}@{commit}"))
         _check_target(folder)
         partial = _start(folder)
         try:

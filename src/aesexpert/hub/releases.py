@@ -18,6 +18,7 @@ from aesexpert.data.released import (
     Annotations,
     ReleaseError,
     find_pictures,
+    inside_images,
     read_annotations,
     read_rows,
     unpack_pictures,
@@ -134,7 +135,8 @@ def _make_bench(release: Release, staging: Path) -> None:
     name, content = next((n, c) for n, c in release.tables.items() if PurePosixPath(n).name == QUESTIONS)
     questions = read_questions(content, name)
     files = find_pictures(list(questions), release.members)
-    unpack_pictures({path: release.members[path] for path in files.values()}, staging)
+    places = inside_images(list(files.values()))
+    unpack_pictures({places[path]: release.members[path] for path in files.values()}, staging)
     write_bench_tables(staging, questions, files)
     read_bench(staging / BENCH)  # whatever is wrong is said now, not at the first run
 
@@ -144,7 +146,8 @@ def _make_source(release: Release, staging: Path) -> Annotations:
         raise ReleaseError(f"no JSON file beside or inside the archive; expected AesMMIT's rows, or {QUESTIONS}")
     annotations = read_annotations({name: read_rows(content, name) for name, content in release.tables.items()})
     files = find_pictures(annotations.pictures, release.members)
-    unpack_pictures({path: release.members[path] for path in files.values()}, staging)
+    places = inside_images(list(files.values()))
+    unpack_pictures({places[path]: release.members[path] for path in files.values()}, staging)
     write_tables(staging, annotations, files)
     return annotations
 
