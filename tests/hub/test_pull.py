@@ -4,13 +4,15 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from hub import Hub, read_commit
+import hub
+from hub import ROUTES, Hub, read_commit
 
 
 Client = Callable[..., subprocess.CompletedProcess[str]]
@@ -63,23 +65,30 @@ def test_killed_and_repeated(
     monkeypatch: pytest.MonkeyPatch,
 ):
     upload("acme/slow", {f"{number:02}.txt": str(number) for number in range(40)})
-    at = Hub.run
+    answer, killed, asked = Hub.download, threading.Event(), []
 
-    def slowly(self: Hub, handler, call, writes):
-        time.sleep(0.05 if "/resolve/" in call.request.url.path else 0)
-        return at(self, handler, call, writes)
+    def ten_at_first(self: Hub, call):
+        if call.request.method == "GET":
+            asked.append(call.path)
+            if len(asked) > 10:
+                killed.wait(120)
+        return answer(self, call)
 
-    monkeypatch.setattr(Hub, "run", slowly)
+    routes = [
+        (verb, pattern, ten_at_first if handler is answer else handler, w) for verb, pattern, handler, w in ROUTES
+    ]
+    monkeypatch.setattr(hub, "ROUTES", routes)
     line = [sys.executable, "-m", "aesexpert", "pull", "acme/slow"]
     process = subprocess.Popen(line, cwd=tmp_path, env=environment(), stderr=subprocess.DEVNULL)
     partial = tmp_path / ".slow.pulling"
     while process.poll() is None and len(list(partial.glob("*.txt"))) < 5:
-        time.sleep(0.005)
+        time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    assert process.wait() == -signal.SIGKILL
     assert not (tmp_path / "slow").exists()
     there = {path.name: path.stat().st_ino for path in partial.glob("*.txt")}
     assert 5 <= len(there) < 40
+    killed.set()
     assert command("pull", "acme/slow", cwd=tmp_path).returncode == 0
     assert len(names(tmp_path / "slow")) == 40
     kept = {name for name, inode in there.items() if (tmp_path / "slow" / name).stat().st_ino == inode}

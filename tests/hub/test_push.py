@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -70,26 +71,26 @@ def test_killed_and_repeated(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    repo, add_blob = "datasets/acme/killed", Hub.add_blob
-
-    def slowly(self: Hub, content: bytes) -> str:
-        time.sleep(0.05)
-        return add_blob(self, content)
-
-    monkeypatch.setattr(Hub, "add_blob", slowly)
+    repo, add_blob, killed = "datasets/acme/killed", Hub.add_blob, threading.Event()
     line = ["push", "dataset", str(many_shards), "acme/killed", *CARD]
     start = len(server.log)
+
+    def four_at_first(self: Hub, content: bytes) -> str:
+        if len(uploads(server.log[start:])) >= 4:
+            killed.wait(120)
+        return add_blob(self, content)
+
+    monkeypatch.setattr(Hub, "add_blob", four_at_first)
     process = subprocess.Popen(
         [sys.executable, "-m", "aesexpert", *line], env=environment(), stderr=subprocess.DEVNULL
     )
     while process.poll() is None and len(uploads(server.log[start:])) < 4:
-        time.sleep(0.002)
+        time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    time.sleep(0.2)
-    assert list(files(server, repo)) == [".gitattributes"], "nothing is visible of a push that was killed"
     sent, middle = uploads(server.log[start:]), len(server.log)
-    assert len(sent) >= 4
+    assert list(files(server, repo)) == [".gitattributes"], "nothing is visible of a push that was killed"
+    killed.set()
     assert command(*line, cwd=tmp_path).returncode == 0
     assert not sent & uploads(server.log[middle:]), "nothing is sent twice"
     assert len([path for path in files(server, repo) if path.endswith(".parquet")]) == 12

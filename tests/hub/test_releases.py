@@ -21,6 +21,25 @@ from hub import Hub
 
 Client = Callable[..., subprocess.CompletedProcess[str]]
 
+PATCHED = """
+import time
+from pathlib import Path
+import aesexpert.data.released as released
+from aesexpert.cli import main
+original, unpacked = released.extract, []
+def extract(archive, info, target):
+    done = original(archive, info, target)
+    if done:
+        unpacked.append(str(target))
+    if len(unpacked) >= {after}:
+        {then}
+    return done
+released.extract = extract
+main(["pull", "AesMMIT.zip", "aesmmit"])
+Path("unpacked.txt").write_text("\\n".join(unpacked))
+"""
+"""A pull that notes what it unpacks, and does something after so many pictures."""
+
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
@@ -87,34 +106,20 @@ def test_killed_while_unpacking_it_goes_on(command: Client, environment, picture
         f"para_{number}.jpg": content for number in range(300) for content in [list(pictures.values())[number % 4]]
     }
     write_zip(tmp_path / "AesMMIT.zip", aesmmit_members(many))
-    line = [sys.executable, "-m", "aesexpert", "pull", "AesMMIT.zip", "aesmmit"]
+    line = [sys.executable, "-c", PATCHED.format(then="time.sleep(120)", after=20)]
     process = subprocess.Popen(line, cwd=tmp_path, env=environment(), stderr=subprocess.DEVNULL)
     images = tmp_path / ".aesmmit.unpacked" / "images"
     while process.poll() is None and len(list(images.rglob("para_*.jpg"))) < 20:
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    assert process.wait() == -signal.SIGKILL
     assert not (tmp_path / "aesmmit").exists()
     before = {path: path.stat().st_ino for path in images.rglob("para_*.jpg")}
     assert before
     # as killed inside a picture: too short, under its final name
     torn = next(iter(before))
     torn.write_bytes(torn.read_bytes()[:100])
-    script = """
-from pathlib import Path
-import aesexpert.data.released as released
-original, unpacked = released.extract, []
-def extract(archive, info, target):
-    done = original(archive, info, target)
-    if done:
-        unpacked.append(str(target))
-    return done
-released.extract = extract
-from aesexpert.cli import main
-main(["pull", "AesMMIT.zip", "aesmmit"])
-Path("unpacked.txt").write_text("\\n".join(unpacked))
-"""
-    line = [sys.executable, "-c", script]
+    line = [sys.executable, "-c", PATCHED.format(then="pass", after=1000)]
     result = subprocess.run(line, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
     again = {Path(path) for path in (tmp_path / "unpacked.txt").read_text().split("\n")}

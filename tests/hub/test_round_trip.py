@@ -55,6 +55,12 @@ streamed = load_dataset("acme/aesmmit", "vqa", split="train", streaming=True)
 assert next(iter(streamed))["image"].size == (64, 64)
 pictures = {name: digests.pop() for name, digests in pictures.items() if len(digests) == 1}
 
+from huggingface_hub import DatasetCard, ModelCard
+
+DatasetCard.load("acme/aesmmit").validate()
+for name in ("aesexpert-demo", "registered", "adapter", "merged"):
+    ModelCard.load(f"acme/{name}").validate()
+
 import evaluate
 
 metric = evaluate.load("acme/aesbench", "assessment")
@@ -98,6 +104,8 @@ assert "feedbacks" in load_dataset("aesmmit", "feedback")["train"].column_names
 assert "questions" in load_dataset("aesmmit", "vqa")["train"].column_names
 assert type(AutoModel.from_pretrained("aesexpert-demo")).__name__ == "LlavaModel"
 assert evaluate.load("aesbench").module_type == "metric"
+assert "evaluate.load('./aesbench.py', 'assessment')" in open("aesbench/app.py").read().replace('"', "'")
+assert evaluate.load("./aesbench/aesbench.py", "assessment").module_type == "metric"
 print(json.dumps(rows))
 """
 
