@@ -46,7 +46,7 @@ def command(environment: Callable[..., dict[str, str]]) -> Client:
 
     def run(*arguments: str | Path, cwd: Path, **others: str) -> subprocess.CompletedProcess[str]:
         line = [sys.executable, "-m", "aesexpert", *map(str, arguments)]
-        return subprocess.run(line, cwd=cwd, env=environment(**others), capture_output=True, text=True, timeout=300)
+        return subprocess.run(line, cwd=cwd, env=environment(**others), capture_output=True, text=True, timeout=1200)
 
     return run
 
@@ -57,7 +57,7 @@ def client(environment: Callable[..., dict[str, str]]) -> Client:
 
     def run(script: str, *, cwd: Path, **others: str) -> subprocess.CompletedProcess[str]:
         line = [sys.executable, "-c", WITHOUT_PACKAGE + script]
-        result = subprocess.run(line, cwd=cwd, env=environment(**others), capture_output=True, text=True, timeout=300)
+        result = subprocess.run(line, cwd=cwd, env=environment(**others), capture_output=True, text=True, timeout=1200)
         assert result.returncode == 0, result.stderr[-3000:]
         return result
 

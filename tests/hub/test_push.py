@@ -13,7 +13,7 @@ import pytest
 
 from aesexpert.data import parquet, read_source
 from aesexpert.data.parquet import write_dataset
-from hub import Hub
+from hub import Hub, serve
 from tiny_data import write_tiny_source
 
 
@@ -64,7 +64,6 @@ def test_again_and_changed(server: Hub, command: Client, aesmmit: Path, many_sha
 
 
 def test_killed_and_repeated(
-    server: Hub,
     environment: Callable[..., dict[str, str]],
     command: Client,
     many_shards: Path,
@@ -73,28 +72,30 @@ def test_killed_and_repeated(
 ):
     repo, add_blob, killed = "datasets/acme/killed", Hub.add_blob, threading.Event()
     line = ["push", "dataset", str(many_shards), "acme/killed", *CARD]
-    start = len(server.log)
 
     def four_at_first(self: Hub, content: bytes) -> str:
-        if len(uploads(server.log[start:])) >= 4:
+        if len(uploads(server.log)) >= 4:
             killed.wait(120)
         return add_blob(self, content)
 
     monkeypatch.setattr(Hub, "add_blob", four_at_first)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "aesexpert", *line], env=environment(), stderr=subprocess.DEVNULL
-    )
-    while process.poll() is None and len(uploads(server.log[start:])) < 4:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    sent, middle = uploads(server.log[start:]), len(server.log)
-    assert list(files(server, repo)) == [".gitattributes"], "nothing is visible of a push that was killed"
-    killed.set()
-    assert command(*line, cwd=tmp_path).returncode == 0
-    assert not sent & uploads(server.log[middle:]), "nothing is sent twice"
-    assert len([path for path in files(server, repo) if path.endswith(".parquet")]) == 12
-    assert len(list((server.root / repo / "commits").iterdir())) == 2
+    with serve(tmp_path / "hub") as server:  # one that has none of the pictures yet
+        process = subprocess.Popen(
+            [sys.executable, "-m", "aesexpert", *line],
+            env=environment(HF_ENDPOINT=server.endpoint),
+            stderr=subprocess.DEVNULL,
+        )
+        while process.poll() is None and len(uploads(server.log)) < 4:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        sent, middle = uploads(server.log), len(server.log)
+        assert list(files(server, repo)) == [".gitattributes"], "nothing is visible of a push that was killed"
+        killed.set()
+        assert command(*line, cwd=tmp_path, HF_ENDPOINT=server.endpoint).returncode == 0
+        assert not sent & uploads(server.log[middle:]), "nothing is sent twice"
+        assert len([path for path in files(server, repo) if path.endswith(".parquet")]) == 12
+        assert len(list((server.root / repo / "commits").iterdir())) == 2
 
 
 def test_pull_request_and_gates(server: Hub, command: Client, aesmmit: Path, tmp_path: Path):

@@ -39,7 +39,7 @@ def test_training_publishes_once_at_the_end(
     }
     line = [sys.executable, str(root / "recipes" / "sft.py")]
     line += [part for name, value in options.items() for part in (f"--{name}", str(value))]
-    result = subprocess.run(line, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=600)
+    result = subprocess.run(line, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=1200)
     assert result.returncode == 0, result.stderr[-3000:]
     folder = server.root / "models" / "acme" / "tuned"
     assert len(list((folder / "commits").iterdir())) == 2, "the repository's first commit, and the model's"

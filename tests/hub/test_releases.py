@@ -120,7 +120,7 @@ def test_killed_while_unpacking_it_goes_on(command: Client, environment, picture
     torn = next(iter(before))
     torn.write_bytes(torn.read_bytes()[:100])
     line = [sys.executable, "-c", PATCHED.format(then="pass", after=1000)]
-    result = subprocess.run(line, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=300)
+    result = subprocess.run(line, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=1200)
     assert result.returncode == 0, result.stderr
     again = {Path(path) for path in (tmp_path / "unpacked.txt").read_text().split("\n")}
     assert again & set(before) == {torn}, "what was whole is not unpacked again"

@@ -164,7 +164,7 @@ def published(
     script = f"from aesexpert.cli import main\nfor line in {lines}: main(line)"
     line = [sys.executable, "-c", script]
     cwd = tmp_path_factory.mktemp("pusher")
-    result = subprocess.run(line, cwd=cwd, env=environment(), capture_output=True, text=True, timeout=300)
+    result = subprocess.run(line, cwd=cwd, env=environment(), capture_output=True, text=True, timeout=1200)
     assert result.returncode == 0, result.stderr[-3000:]
     return server
 

@@ -156,7 +156,8 @@ def _check_names(repo_id: str, names: Iterable[str]) -> None:
 
 
 def _drop_if_empty(partial: Path) -> None:
-    if partial.is_dir() and all(entry.name == _MARK.parts[0] for entry in partial.iterdir()):
+    fetched = (path for path in partial.rglob("*") if path.is_file())
+    if partial.is_dir() and all(path.is_relative_to(partial / _MARK.parts[0]) for path in fetched):
         shutil.rmtree(partial)
 
 
