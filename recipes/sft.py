@@ -14,6 +14,7 @@ from pathlib import Path
 def main() -> None:
     from trl import ModelConfig, TrlParser
 
+    from aesexpert.hub.errors import HubError
     from aesexpert.train import AesExpertSFTConfig, DataArguments, train
 
     arguments = sys.argv[1:]
@@ -23,7 +24,7 @@ def main() -> None:
     try:
         data, training, model = parser.parse_args_and_config(arguments)
         metrics = train(data, training, model)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError, HubError) as error:
         sys.exit(f"recipes/sft.py: error: {error}")
     print(f"trained {training.output_dir}: loss {metrics['train_loss']:.3f} in {metrics['train_runtime']:.0f} s")
 

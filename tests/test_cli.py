@@ -14,7 +14,8 @@ from tiny_data import write_tiny_source
 from tiny_models import build_tiny_llava
 
 
-COMMANDS = [["bench", "run"], ["bench", "loss"], ["bench", "report"], ["data", "stats"]]
+COMMANDS = [["bench", "run"], ["bench", "loss"], ["bench", "report"], ["bench", "export"], ["data", "stats"], ["pull"]]
+COMMANDS += [["push", what] for what in ("dataset", "model", "metric")]
 
 
 def aesexpert(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -32,7 +33,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_source(tmp_path_factory.mktemp("data") / "tiny-bench")
 
 
-@pytest.mark.parametrize("arguments", [[], ["bench"], ["data"]])
+@pytest.mark.parametrize("arguments", [[], ["bench"], ["data"], ["push"]])
 def test_every_group_has_help(arguments: list[str]) -> None:
     result = aesexpert(*arguments, "--help")
     assert result.returncode == 0
@@ -44,7 +45,8 @@ def test_help_has_an_example_that_parses(command: list[str], monkeypatch: pytest
     example = re.search(r"example:\n  aesexpert (.+)", aesexpert(*command, "--help").stdout)
     assert example
     called = []
-    monkeypatch.setattr(f"aesexpert.cli.{'.'.join(command)}", called.append)
+    module, function = (command * 2)[:2]
+    monkeypatch.setattr(f"aesexpert.cli.{module}.{function}", called.append)
     main(example[1].split())
     assert len(called) == 1
 

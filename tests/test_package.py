@@ -20,9 +20,10 @@ ALLOWED = {
     "data": {"taxonomy"},
     "metrics": set(),
     "models": {"taxonomy"},
-    "train": {"taxonomy", "data", "models"},
+    "train": {"taxonomy", "data", "models", "hub"},
     "bench": {"_version", "taxonomy", "data", "metrics", "models"},
-    "cli": {"_version", "taxonomy", "data", "metrics", "models", "train", "bench"},
+    "hub": {"taxonomy", "data", "models", "metrics"},
+    "cli": {"_version", "taxonomy", "data", "metrics", "models", "train", "bench", "hub"},
     "__main__": {"cli"},
     "__init__": {"_version", "data", "models"},
 }

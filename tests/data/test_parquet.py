@@ -140,8 +140,10 @@ class TestCard:
         for words in [
             "12 pictures with\n40 instructions",
             "| NI | AADB | 3 | 1,096 |",
-            "| CC0-1.0 | 8 |",
-            "| CC-BY-SA-4.0 | 4 |",
+            "| other | CC0-1.0 | 2 |",
+            "| AADB | CC-BY-SA-4.0 | 1 |",
+            "under 2 pseudonyms",
+            '"prompt": "How would you grade this picture?"',
             "| validation | 1 |",
             "says nothing about the origin",
         ]:
@@ -161,7 +163,7 @@ class TestCard:
         table.write_text(table.read_text().replace("licence", "colour", 1))
         out = write_dataset(read_source(folder), tmp_path / "out", TEMPLATE)
         assert DatasetCard.load(out / "README.md").data.license == "unknown"
-        assert "| not given | 12 |" in (out / "README.md").read_text()
+        assert "| AADB | not given | 3 |" in (out / "README.md").read_text()
 
     def test_no_paths_of_the_machine(self, aesmmit: Path):
         assert all(str(aesmmit.parent).encode() not in content for content in contents(aesmmit).values())

@@ -117,11 +117,16 @@ def to_reference(record: BenchRecord) -> dict[str, Any]:
         record (`BenchRecord`): The record.
 
     Returns:
-        `dict[str, Any]`: `image_id`, `source`, for each choice task `answer`, `options`, `dimension` and
-        `question_type` (without options where the record lacks the task), and `interpretation`, the text that a judge
-        compares with (`None` where the record lacks the task).
+        `dict[str, Any]`: `image_id`, `picture` (its file name), `source`, for each choice task `answer`, `options`,
+        `dimension` and `question_type` (without options where the record lacks the task), and `interpretation`, the
+        text that a judge compares with (`None` where the record lacks the task).
     """
-    reference: dict[str, Any] = {"image_id": record.image_id, "source": record.picture.source.value}
+    source = record.picture.source
+    reference: dict[str, Any] = {
+        "image_id": record.image_id,
+        "picture": record.picture.path.name,
+        "source": source.value if source else "",
+    }
     for task in CHOICE_TASKS:
         question = getattr(record, task) or ChoiceQuestion("", ())
         reference[task.value] = {

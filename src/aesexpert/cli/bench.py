@@ -14,6 +14,7 @@ def add_to(groups: Subparsers) -> None:
     _add_run(commands)
     _add_loss(commands)
     _add_report(commands)
+    _add_export(commands)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -62,6 +63,14 @@ def report(options: argparse.Namespace) -> None:
     results = write_report(options.folders, options.out, options.paper)
     print(overview(results))
     print(f"\nthe whole report: {Path(options.out or options.folders[0]) / 'report.md'}")
+
+
+def export(options: argparse.Namespace) -> None:
+    """`aesexpert bench export`: writes a run's answers as the benchmark's authors take them."""
+    from aesexpert.bench.export import export_submission
+
+    for file in export_submission(options.folder, options.out):
+        print(file)
 
 
 def _default_out(options: argparse.Namespace, data: str, scoring: str = Scoring.GENERATE) -> str:
@@ -120,3 +129,11 @@ def _add_report(commands: Subparsers) -> None:
     parser.add_argument("folders", nargs="+", metavar="DIR", help="run folder")
     parser.add_argument("--out", help="where to write (default: the first run folder)")
     parser.add_argument("--paper", action="store_true", help="add the rows of the paper's Table 3")
+
+
+def _add_export(commands: Subparsers) -> None:
+    example = "aesexpert bench export reports/mine"
+    description = "Write a run's answers as the files that AesBench's authors score."
+    parser = add_command(commands, "export", export, description, example)
+    parser.add_argument("folder", metavar="DIR", help="run folder")
+    parser.add_argument("--out", help="where to write (default: submission/ in the run folder)")

@@ -36,7 +36,7 @@ def describe(source: SourceFolder, picture: Picture) -> dict[str, Any]:
     questions = source.questions.get(picture.image_id, [])
     return {
         "image_id": picture.image_id,
-        "source": picture.source.value,
+        "source": picture.source.value if picture.source else None,
         "dataset": picture.dataset.value,
         "scene": picture.scene,
         "original": picture.original,
@@ -48,7 +48,7 @@ def describe(source: SourceFolder, picture: Picture) -> dict[str, Any]:
 
 def _feedback_row(feedback: Feedback) -> dict[str, Any]:
     return {
-        "part": feedback.part.value,
+        "part": feedback.part.value if feedback.part else None,
         "question": feedback.question,
         "critique": feedback.critique,
         "grade": feedback.grade.value if feedback.grade else None,
@@ -62,6 +62,6 @@ def _question_row(question: Question) -> dict[str, Any]:
         "answer": question.answer,
         "options": list(question.options),
         "question_type": question.question_type.value,
-        "dimension": question.dimension.value,
+        "dimension": question.dimension.value if question.dimension else None,
         "format": question.format.value,
     }

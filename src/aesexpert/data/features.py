@@ -63,7 +63,7 @@ _OWN = {
 }
 
 FEATURES: dict[str, Features] = {config: Features(_SHARED | _OWN[config]) for config in CONFIGS}
-"""The columns of each configuration. A critique without a grade has `None` there."""
+"""The columns of each configuration. A critique without a grade has `None` there, and so has a label not known."""
 
 ALL_FEATURES = Features(_SHARED | _OWN["feedback"] | _OWN["vqa"] | _OWN["instructions"])
 """The columns of the files, which all configurations share."""

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from aesexpert.data.card import write_card
+from aesexpert.data.card import CARD, source_description, write_card
 from aesexpert.data.examples import examples
 from aesexpert.data.features import ALL_FEATURES
 from aesexpert.data.folders import new_folder
@@ -18,8 +18,8 @@ from aesexpert.data.source import SOURCES, source_row
 from aesexpert.data.splits import by_split
 
 
-SHARD_BYTES = 500_000_000
-"""The size that a Parquet file stays below."""
+SHARD_BYTES = 250_000_000
+"""The size that a Parquet file stays below. Publishing holds one file in memory at a time."""
 
 ROW_GROUP_BYTES, ROW_GROUP_ROWS = 50_000_000, 100
 """The size of the groups that rows are written in: a reader fetches a whole group to see one row."""
@@ -55,7 +55,7 @@ def write_dataset(source: SourceFolder, out: str | Path, card_template: str | Pa
                 _write_split(folder / _DATA, split, _encoded(source, pictures, progress))
         rows = [source_row(source.path, picture) for pictures in splits.values() for picture in pictures]
         (folder / SOURCES).write_text(write_csv(rows), encoding="utf-8", newline="")
-        write_card(source, folder, card_template)
+        write_card(folder, card_template, source_description(source.path / CARD))
     return Path(out)
 
 

@@ -24,7 +24,7 @@ class Picture:
         image_id (`str`): Its name in all files.
         path (`Path`): Where it lies.
         split (`Split`): Which part of the data it belongs to.
-        source (`Source`): Natural, artistic or AI-generated.
+        source (`Source`, *optional*): Natural, artistic or AI-generated; none if not known.
         dataset (`SourceDataset`): The data set it was sampled from, `other` if none of Table 1.
         scene (`str`): What it shows, in a word or two; can be empty.
         extra (`dict[str, str]`): The further columns of its row.
@@ -33,7 +33,7 @@ class Picture:
     image_id: str
     path: Path
     split: Split
-    source: Source
+    source: Source | None
     dataset: SourceDataset
     scene: str
     extra: dict[str, str] = field(default_factory=dict)
@@ -54,14 +54,14 @@ class Feedback:
     """What one person wrote in answer to one of the three progressive questions (section 3.2 of the paper).
 
     Args:
-        part (`FeedbackPart`): Which of the three.
+        part (`FeedbackPart`, *optional*): Which of the three; none if not known.
         question (`str`): The question as it was put.
         critique (`str`): The answer.
         grade (`Grade`, *optional*): The grade given with it.
         annotator (`str`): The person's pseudonym.
     """
 
-    part: FeedbackPart
+    part: FeedbackPart | None
     question: str
     critique: str
     grade: Grade | None
@@ -77,7 +77,7 @@ class Question:
         answer (`str`): The answer; the text of the right option when there are options.
         options (`tuple[str, ...]`): The options of a multiple-choice question, else empty.
         question_type (`QuestionType`): How it is asked.
-        dimension (`Dimension`): What it is about.
+        dimension (`Dimension`, *optional*): What it is about; none if not known.
         format (`AnswerFormat`): Whether it is open-ended or multiple-choice.
     """
 
@@ -85,7 +85,7 @@ class Question:
     answer: str
     options: tuple[str, ...]
     question_type: QuestionType
-    dimension: Dimension
+    dimension: Dimension | None
     format: AnswerFormat
 
 

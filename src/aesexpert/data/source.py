@@ -7,7 +7,7 @@
     bench.jsonl     one picture a line: image_id, perception, empathy, assessment, interpretation
 
 Everything is checked before anything is used: labels against the paper's vocabulary, pictures for being whole, rows
-against each other.
+against each other. `source`, `part` and `dimension` can be empty where they are not known.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -154,7 +154,7 @@ def source_row(folder: Path, picture: Picture) -> dict[str, str]:
         "image_id": picture.image_id,
         "file": picture.path.relative_to(folder / IMAGES).as_posix(),
         "split": picture.split.value,
-        "source": picture.source.value,
+        "source": picture.source.value if picture.source else "",
         "dataset": picture.dataset.value,
         "scene": picture.scene,
         **picture.extra,
@@ -209,7 +209,7 @@ def _read_picture(row: Row, images: Path) -> Picture:
         image_id=image_id,
         path=_find_file(row, images),
         split=row.label("split", Split),
-        source=row.label("source", Source),
+        source=row.optional_label("source", Source),
         dataset=row.optional_label("dataset", SourceDataset) or SourceDataset.OTHER,
         scene=row.optional_text("scene"),
         extra={name: value for name, value in row.values.items() if name not in _COLUMNS},
@@ -270,7 +270,7 @@ def _read_annotations(
 def _read_feedback(row: Row) -> Feedback:
     row.only("image_id", "part", "question", "critique", "grade", "annotator")
     return Feedback(
-        part=row.label("part", FeedbackPart),
+        part=row.optional_label("part", FeedbackPart),
         question=row.text("question"),
         critique=row.text("critique"),
         grade=row.optional_label("grade", Grade),
@@ -285,7 +285,7 @@ def _read_question(row: Row) -> Question:
         answer=row.text("answer"),
         options=row.texts("options"),
         question_type=row.label("question_type", QuestionType),
-        dimension=row.label("dimension", Dimension),
+        dimension=row.optional_label("dimension", Dimension),
         format=row.label("format", AnswerFormat),
     )
     if question.format is AnswerFormat.MULTIPLE_CHOICE:

@@ -63,6 +63,8 @@ _LABELS: dict[str, Iterable[str]] = {
 }
 """What is counted, and the labels known beforehand: they are listed in their order, and also when there are none."""
 
+_NOT_GIVEN = "not given"
+
 _WORD = re.compile("[a-z]{3,}")
 
 
@@ -146,10 +148,11 @@ def dataset_statistics(folder: str | Path) -> Statistics:
     folder = Path(folder)
     if not any(folder.glob("data/*.parquet")):
         raise FileNotFoundError(f"{folder} has no data/*.parquet; name a folder that `write_dataset` wrote")
-    return _count(_read_rows(folder))
+    return _count(read_rows(folder))
 
 
-def _read_rows(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def read_rows(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields the rows of a built data set without their pictures, each with its split, labels as texts."""
     columns = [name for name in ALL_FEATURES if name != "image"]
     for split in Split:
         for path in sorted(folder.glob(f"data/{split}-*.parquet")):
@@ -174,13 +177,13 @@ def _count(rows: Iterable[tuple[str, dict[str, Any]]]) -> Statistics:
     for split, row in rows:
         pictures += 1
         counters["splits"][str(split)] += 1
-        counters["sources"][row["source"]] += 1
+        counters["sources"][row["source"] or _NOT_GIVEN] += 1
         counters["datasets"][row["dataset"]] += 1
-        counters["scenes"][row["scene"] or "not given"] += 1
-        counters["parts"].update(entry["part"] for entry in row["feedbacks"])
+        counters["scenes"][row["scene"] or _NOT_GIVEN] += 1
+        counters["parts"].update(entry["part"] or _NOT_GIVEN for entry in row["feedbacks"])
         counters["grades"].update(entry["grade"] for entry in row["feedbacks"] if entry["grade"])
         counters["question_types"].update(entry["question_type"] for entry in row["questions"])
-        counters["dimensions"].update(entry["dimension"] for entry in row["questions"])
+        counters["dimensions"].update(entry["dimension"] or _NOT_GIVEN for entry in row["questions"])
         counters["formats"].update(entry["format"] for entry in row["questions"])
         counters["kinds"].update(entry["kind"] for entry in row["instructions"])
         texts.update(_prose(row))

@@ -66,8 +66,15 @@ class AesExpertSFTConfig(SFTConfig):
         checkpoint_format (`str`, *optional*, defaults to `"llava"`):
             How the trained model is written: `"llava"`, the stock format, or `"aesexpert"`, the registered type with
             its code. Models of other designs are always written in their own format.
+        hub_license (`str`, *optional*):
+            The model's licence by its name on the Hub. `push_to_hub` needs it.
+        hub_data_sources (`list[str]`, *optional*):
+            What the model was trained on, names on the Hub or descriptions. `push_to_hub` needs it.
+        hub_base_models (`list[str]`, *optional*):
+            The Hub's names of the models it was made from, by default `model_name_or_path` if that is one.
 
-    `per_device_train_batch_size` counts instructions on both data paths.
+    `per_device_train_batch_size` counts instructions on both data paths. With `push_to_hub`, what training wrote is
+    published once, at its end, with the whole card; `hub_model_id` is `OWNER/NAME`, and a new repository is private.
 
     Defaults that differ from TRL's: `max_length` is None, since cutting a sequence may cut picture tokens;
     `remove_unused_columns` is False, since rows are made when they are read; on a machine without accelerator the
@@ -103,6 +110,13 @@ class AesExpertSFTConfig(SFTConfig):
         default=None, metadata={"help": "Compute in bf16 (default: where the machine does so natively)."}
     )
     remove_unused_columns: bool = field(default=False, metadata={"help": "Rows are made when they are read."})
+    hub_license: str | None = field(default=None, metadata={"help": "The model's licence by its name on the Hub."})
+    hub_data_sources: list[str] | None = field(
+        default=None, metadata={"help": "What the model was trained on: names on the Hub, or descriptions."}
+    )
+    hub_base_models: list[str] | None = field(
+        default=None, metadata={"help": "Names on the Hub of the models it was made from (default: the recipe's)."}
+    )
     shared_prefix: bool = field(init=False, default=True)
 
     def __post_init__(self) -> None:

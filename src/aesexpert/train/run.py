@@ -14,6 +14,7 @@ from trl import ModelConfig
 from aesexpert.models import save_checkpoint
 from aesexpert.train.arguments import AesExpertSFTConfig, DataArguments
 from aesexpert.train.build import build_trainer
+from aesexpert.train.publish import destination, publish_model
 from aesexpert.train.trainer import AesExpertTrainer
 
 
@@ -60,18 +61,23 @@ def train(data: DataArguments, training: AesExpertSFTConfig, model: ModelConfig)
         `dict[str, float]`: What the trainer measured.
 
     Raises:
-        `ValueError`: If the output folder holds a model of another recipe.
+        `ValueError`: If the output folder holds a model of another recipe, or `push_to_hub` lacks something.
+        `HubError`: If the model cannot be published; it is in the output folder then.
     """
     _use_all_cores(training)
     folder = Path(training.output_dir)
     recipe = _recipe(data, training, model)
     _refuse_another_recipe(folder, recipe)
+    target = destination(training, model)
+    training.push_to_hub = False  # the trainer would push every checkpoint, with a card of its own
     trainer = build_trainer(data, training, model)
     if trainer.is_world_process_zero():
         folder.mkdir(parents=True, exist_ok=True)
         (folder / RECIPE).write_text(json.dumps(recipe, indent=2, sort_keys=True) + "\n")
     metrics = trainer.train(resume_from_checkpoint=get_last_checkpoint(training.output_dir)).metrics
     _save(trainer)
+    if target and trainer.is_world_process_zero():
+        publish_model(training, target)
     return metrics
 
 
