@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 
 from aesexpert._version import __version__
-from aesexpert.cli import bench, data
+from aesexpert.cli import bench, data, generate
 
 
-GROUPS = (bench, data)
+GROUPS = (bench, data, generate)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

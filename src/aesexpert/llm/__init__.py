@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from aesexpert.llm.answers import Answer
+    from aesexpert.llm.batch import Batches
     from aesexpert.llm.client import Client
     from aesexpert.llm.connection import Connection
     from aesexpert.llm.errors import Interrupted, LLMError, MissingExtraError
     from aesexpert.llm.journal import Journal, merge_journals
     from aesexpert.llm.prices import Price, Totals, known_price
     from aesexpert.llm.requests import Request, estimate_tokens, image_part, text_part
+    from aesexpert.llm.shards import Shard
 
 _HOMES = {
     "Answer": "answers",
+    "Batches": "batch",
     "Client": "client",
     "Connection": "connection",
     "Interrupted": "errors",
@@ -26,6 +29,7 @@ _HOMES = {
     "MissingExtraError": "errors",
     "Price": "prices",
     "Request": "requests",
+    "Shard": "shards",
     "Totals": "prices",
     "estimate_tokens": "requests",
     "image_part": "requests",
@@ -36,6 +40,7 @@ _HOMES = {
 
 __all__ = [
     "Answer",
+    "Batches",
     "Client",
     "Connection",
     "Interrupted",
@@ -44,6 +49,7 @@ __all__ = [
     "MissingExtraError",
     "Price",
     "Request",
+    "Shard",
     "Totals",
     "estimate_tokens",
     "image_part",

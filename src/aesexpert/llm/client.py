@@ -113,7 +113,7 @@ class Client:
         with self._opened(journal) as book, tqdm(total=total, unit="answer", disable=None) as progress:
             shown_at = 0.0
             for answer in self._answers(iter(requests), book):
-                self._count(answer)
+                self.count(answer)
                 progress.update()
                 if time.monotonic() - shown_at > REFRESH_SECONDS:
                     shown_at = time.monotonic()
@@ -129,7 +129,8 @@ class Client:
         with context as book:
             yield book
 
-    def _count(self, answer: Answer) -> None:
+    def count(self, answer: Answer) -> None:
+        """Counts an answer in `totals`."""
         self.totals.answered += answer.failure is None
         self.totals.failed += answer.failure is not None
         self.totals.from_journal += answer.from_journal

@@ -14,11 +14,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from aesexpert.llm.answers import Answer, Reply, Unusable, parse, read_completion
+from aesexpert.llm.answers import Answer, Reply, read_completion
 from aesexpert.llm.connection import Connection, FormRefused, RateLimited, Refused, Transient
 from aesexpert.llm.errors import JournalError, KeyMissingError, LLMError, RequestError, ServerError, needs_extra
 from aesexpert.llm.journal import Journal
 from aesexpert.llm.pacing import Pacer
+from aesexpert.llm.replay import Replay, replay
 from aesexpert.llm.requests import Request, estimate_tokens
 from aesexpert.llm.structured import Form, ask_again, request_body
 
@@ -49,9 +50,7 @@ class _Job:
     request: Request
     key: str
     prompt_tokens: int
-    answers: int = 0
-    problem: str = ""
-    text: str = ""
+    state: Replay
     form: Form = Form.SCHEMA
     tries: int = 0
     begun_at: float = 0.0
@@ -182,18 +181,12 @@ class Engine:
         if request.id in self._names:
             raise RequestError(f"two requests have the name {request.id!r}; give each its own")
         self._names.add(request.id)
-        job = _Job(request, request.key(self._connection.model), estimate_tokens(request.messages))
-        for reply in self._journal.replies(job.key) if self._journal else ():
-            try:
-                answer = _answer(job, reply, parse(request, reply), from_journal=True)
-            except Unusable as problem:
-                job.answers, job.problem, job.text = job.answers + 1, str(problem), reply.text
-            else:
-                await self._hand_over(answer)
-                return None
-        if job.answers < self._answers:
+        key = request.key(self._connection.model)
+        job = _Job(request, key, estimate_tokens(request.messages), replay(request, key, self._journal))
+        if job.state.answer is None and job.state.unusable < self._answers:
             return job
-        await self._hand_over(Answer(request.id, job.text, failure=self._given_up(job), from_journal=True))
+        failed = Answer(request.id, job.state.text, failure=job.state.given_up, from_journal=True)
+        await self._hand_over(job.state.answer or failed)
         return None
 
     async def _hand_over(self, answer: Answer) -> None:
@@ -264,8 +257,8 @@ class Engine:
 
     async def _send(self, job: _Job) -> Reply:
         body = request_body(job.request, self._connection.model, job.form)
-        if job.answers:
-            body = ask_again(body, job.request, job.text, job.problem)
+        if job.state.unusable:
+            body = ask_again(body, job.request, job.state.text, job.state.problem)
         try:
             # a limit to the whole reply: a server that sends a byte now and then holds a worker no longer than others
             async with asyncio.timeout(self._connection.timeout):
@@ -287,31 +280,26 @@ class Engine:
         if self._journal:
             self._journal.add_reply(job.key, job.request.id, reply)
             self._check_disk(self._journal)
-        try:
-            answer = _answer(job, reply, parse(job.request, reply))
-        except Unusable as problem:
-            await self._ask_again(job, reply, str(problem))
-        else:
+        job.state.take(job.request, reply)
+        if job.state.answer:
             self._usable += 1
-            await self._hand_over(answer)
+            await self._hand_over(job.state.answer)
+        else:
+            await self._ask_again(job)
 
     def _check_disk(self, journal: Journal) -> None:
         if journal.is_full and not self.is_stopping:
             message = f"the disk of {journal.path} is full; every answer is kept. Make room and run the same command"
             self._stop(JournalError(message))
 
-    async def _ask_again(self, job: _Job, reply: Reply, problem: str) -> None:
+    async def _ask_again(self, job: _Job) -> None:
         self._unusable += job.form is self._form
         if self._unusable >= IGNORED and self._unusable > self._usable:
             self._change_form(self._form.if_ignored)
-        job.answers, job.problem, job.text = job.answers + 1, problem, reply.text
-        if job.answers < self._answers:
+        if job.state.unusable < self._answers:
             self._retry(job)
         else:
-            await self._give_up(job, self._given_up(job))
-
-    def _given_up(self, job: _Job) -> str:
-        return f"no usable answer in {job.answers}: {job.problem}"
+            await self._give_up(job, job.state.given_up)
 
     def _change_form(self, form: Form) -> None:
         if form is not self._form:
@@ -339,15 +327,4 @@ class Engine:
         if self._journal:
             self._journal.add_failure(job.key, job.request.id, reason)
             self._check_disk(self._journal)
-        await self._hand_over(Answer(job.request.id, job.text, failure=reason))
-
-
-def _answer(job: _Job, reply: Reply, parsed: Any, from_journal: bool = False) -> Answer:
-    return Answer(
-        id=job.request.id,
-        text=reply.text,
-        parsed=parsed if job.request.schema is not None else None,
-        prompt_tokens=reply.prompt_tokens,
-        completion_tokens=reply.completion_tokens,
-        from_journal=from_journal,
-    )
+        await self._hand_over(Answer(job.request.id, job.state.text, failure=reason))
