@@ -1,4 +1,4 @@
-"""Stage 2 of the paper on many processes or machines: critiques become AesVQA, and a source folder to build AesMMIT from.
+"""Stage 2 of the paper on many processes or machines: critiques become AesVQA and a source folder for AesMMIT.
 
     python dataset_scripts/generate_aesvqa.py my-source --model gpt-4o --out generated --tasks 8
     python dataset_scripts/generate_aesvqa.py my-source --model gpt-4o --out generated --tasks 64 --executor slurm \

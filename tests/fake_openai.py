@@ -28,7 +28,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import uvicorn
@@ -116,10 +116,11 @@ class Refusal(ValueError):
 
 
 class FakeOpenAI:
-    """The server's state, and its routes."""
+    """The server's state, and its routes. `writer` writes the answers where random words will not do."""
 
     def __init__(self, config: Config | None = None) -> None:
         self.batches = Batches(self)
+        self.writer: Callable[[dict[str, Any], random.Random], str] | None = None
         self.reset(config or Config())
         self.app = Starlette(
             routes=[
@@ -272,6 +273,7 @@ class FakeOpenAI:
         text = " ".join(rng.choices(WORDS, k=30))
         if schema:
             text = json.dumps(fill(schema, schema.get("$defs", {}), rng))
+        text = self.writer(body, rng) if self.writer else text
         text = text[: len(text) // 2] if is_bad else text
         text += key if self.config.echo_key else ""
         usage = {"prompt_tokens": tokens, "completion_tokens": len(text) // 4 + 1}

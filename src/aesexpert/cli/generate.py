@@ -94,6 +94,5 @@ def _finish(options: argparse.Namespace, prompts: "Prompts", out: Path) -> None:
     print(f"\n{counts.to_markdown()}")
     if not counts.taken:
         print(f"\nno pair was taken; {out / 'aesvqa'} says why")
-        return
     folder = assemble(options.source, out)
     print(f"\nsource folder in {folder}; next: python dataset_scripts/build_aesmmit.py {folder} aesmmit")

@@ -149,7 +149,7 @@ def check_pairs(
 
 def _check(image_id: str, entry: Generated, critiques: Sequence[str]) -> tuple[Pair | None, Rejection | None]:
     question, answer = _tidy(entry.question), _tidy(entry.answer)
-    if not question.endswith("?") or not 5 <= len(question) <= LONGEST_QUESTION:
+    if not 5 <= len(question) <= LONGEST_QUESTION:
         return None, Rejection.NO_QUESTION
     if not answer:
         return None, Rejection.NO_ANSWER

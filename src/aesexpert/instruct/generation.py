@@ -172,7 +172,7 @@ def assemble(source: str | Path, out: str | Path) -> Path:
         `Path`: The folder made: `source` inside `out`.
     """
     source, out = Path(source), Path(out)
-    with new_folder(out / SOURCE, lambda folder: (folder / VQA).exists()) as new:
+    with new_folder(out / SOURCE, lambda folder: (folder / VQA).exists() and (out / DETAILS).exists()) as new:
         for name in (SOURCES, FEEDBACK, BENCH):
             if (source / name).is_file():
                 shutil.copy2(source / name, new / name)

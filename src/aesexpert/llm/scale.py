@@ -26,8 +26,8 @@ WATCH_SECONDS, DRAIN_SECONDS = 1.0, 60.0
 class AskShard(PipelineStep):
     """Asks a shard of a job's requests: rank r of w does shard r + 1 of w, with a journal of its own.
 
-    What it needs is pickled and written to the executor's log, so it holds no key: every machine reads its own from the
-    environment.
+    What it needs is pickled and written to the executor's log, so it holds no key: every machine reads its own from
+    the environment.
 
     Args:
         folder (`str`): The job's folder, which all machines see.
