@@ -14,7 +14,7 @@ from tiny_data import write_tiny_source
 from tiny_models import build_tiny_llava
 
 
-COMMANDS = [["bench", "run"], ["bench", "loss"], ["bench", "report"], ["data", "stats"]]
+COMMANDS = [["bench", "run"], ["bench", "loss"], ["bench", "judge"], ["bench", "report"], ["data", "stats"]]
 
 
 def aesexpert(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -39,12 +39,13 @@ def test_every_group_has_help(arguments: list[str]) -> None:
     assert result.stdout.startswith("usage: aesexpert")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS, ["generate"]])
 def test_help_has_an_example_that_parses(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     example = re.search(r"example:\n  aesexpert (.+)", aesexpert(*command, "--help").stdout)
     assert example
     called = []
-    monkeypatch.setattr(f"aesexpert.cli.{'.'.join(command)}", called.append)
+    # a command that is no group's has its module to itself
+    monkeypatch.setattr(f"aesexpert.cli.{'.'.join(command if len(command) > 1 else command * 2)}", called.append)
     main(example[1].split())
     assert len(called) == 1
 

@@ -210,7 +210,7 @@ def start(url: str, source: Path, out: Path, *more: str, key: str = "") -> "subp
 
 
 def wait_for(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not condition():
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.005)
@@ -223,7 +223,7 @@ def test_a_signal_drains_first(source: Path, tmp_path: Path, number: signal.Sign
         process = start(url, source, tmp_path / "out", "--concurrency", "3")
         wait_for(lambda: server.total["asked"] == 3, process)
         process.send_signal(number)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=300)
         assert process.returncode == 128 + number, output
         assert f"stopped by {number.name}" in output
         assert (server.total["asked"], server.total["good"]) == (3, 3)
@@ -238,7 +238,7 @@ def test_a_shard_that_was_killed_and_rerun(source: Path, tmp_path: Path) -> None
     with serve(Config(latency=0.3)) as (url, server):
         server.writer = write_pairs
         process = start(url, source, out, "--shard", "1/2", "--concurrency", "2")
-        wait_for(lambda: server.total["paid"] >= 2, process)
+        wait_for(lambda: server.total["asked"] >= 2, process)
         process.kill()
         process.wait()
         server.config.latency = 0.0
@@ -255,9 +255,9 @@ def test_the_key_is_shown_nowhere(source: Path, tmp_path: Path) -> None:
         wait_for(lambda: server.total["asked"] > 0, process)
         assert key not in Path(f"/proc/{process.pid}/cmdline").read_text()
         server.config.latency = 0.0
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=300)
         wrong = start(url, source, tmp_path / "wrong", key="sk-wrong-9876543210")
-        refused, _ = wrong.communicate(timeout=60)
+        refused, _ = wrong.communicate(timeout=300)
     assert process.returncode == 0, output
     assert wrong.returncode == 1
     assert "refuses the API key" in refused

@@ -52,7 +52,7 @@ def test_tokens_and_cost_are_what_the_server_counted() -> None:
 def test_faults_of_every_kind_in_one_run(tmp_path: Path) -> None:
     config = Config(latency=0.05, jitter=0.02, p500=0.05, pbad=0.03, pdrop=0.02, pslow=0.01, hang=20.0, rps=400)
     with serve(config) as (url, server):
-        answers = ask(url, 2000, tmp_path / "journal.jsonl", concurrency=64, timeout=1.0)
+        answers = ask(url, 2000, tmp_path / "journal.jsonl", concurrency=64, timeout=3.0)
         total = server.counts(full=True)
     assert len(answers) == 2000
     failures = [answer.failure for answer in answers.values() if answer.failure]

@@ -61,8 +61,8 @@ def write_aesvqa(
         _leave_out(new, surplus, counts)
         if counts.missing:
             raise InstructError(
-                f"{counts.missing:,} of {len(feedback):,} pictures were not asked about yet; run the same command "
-                "without --merge, or the missing shards"
+                f"{counts.missing:,} of {len(feedback):,} pictures were not asked about yet with this model, these "
+                "prompts and these options; run the missing shards, or the same command without --merge"
             )
         (new / REPORT).write_text(json.dumps(counts.to_json(), indent=2) + "\n", encoding="utf-8")
         (new / TABLES).write_text(counts.to_markdown() + "\n", encoding="utf-8")

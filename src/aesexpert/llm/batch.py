@@ -10,6 +10,7 @@ import json
 import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -19,7 +20,7 @@ from tqdm.auto import tqdm
 from aesexpert.llm.answers import Answer, Reply, read_completion
 from aesexpert.llm.client import Client
 from aesexpert.llm.connection import RateLimited, Transient
-from aesexpert.llm.errors import BatchError, LLMError, needs_extra
+from aesexpert.llm.errors import BatchError, LLMError, ModelMissingError, needs_extra
 from aesexpert.llm.journal import Journal
 from aesexpert.llm.replay import outcome, replay
 from aesexpert.llm.requests import Request
@@ -38,6 +39,7 @@ FIRST_POLL, LONGEST_POLL = 1.0, 60.0
 """Seconds between looks at the batches: half as many again each time nothing has changed."""
 
 ATTEMPTS = 5
+"""How often what failed in a batch is submitted once more, in one run."""
 
 _LIVE = ("validating", "in_progress", "finalizing", "cancelling")
 _ENDED = ("completed", "expired", "cancelled")
@@ -50,6 +52,7 @@ class _Part:
     requests: Sequence[tuple[str, Request]]
     waiting: list[tuple[str, Request]] = field(default_factory=list)
     batch: Any = None
+    tries: int = 0
 
     @property
     def content_key(self) -> str:
@@ -104,33 +107,28 @@ class Batches:
         Raises:
             `LLMError`: If the server cannot be reached, or refuses a batch.
         """
-        rounds, pause = 0, FIRST_POLL
+        pause = FIRST_POLL
         with tqdm(total=sum(len(part.requests) for part in self._parts), unit="answer", disable=None) as progress:
-            while rounds < ATTEMPTS:
-                self.submit()
-                self._show(progress)
+            self.submit()
+            while under_way := [part for part in self._parts if part.batch is not None]:
+                progress.n = sum(len(part.requests) - len(part.waiting) for part in self._parts)
+                progress.set_postfix_str(f"{len(under_way)} batches under way")
                 if self.collect():
-                    rounds += not any(part.batch for part in self._parts)
                     pause = FIRST_POLL
-                if not wait or not any(part.waiting for part in self._parts):
-                    break
-                if any(part.batch for part in self._parts):
+                    self.submit()
+                elif wait:
                     time.sleep(pause)
                     pause = min(LONGEST_POLL, 1.5 * pause)
-            self._show(progress)
-        yield from self._answers(given_up=rounds >= ATTEMPTS)
+                else:
+                    break
+        yield from self._answers()
 
-    def _show(self, progress: Any) -> None:
-        progress.n = sum(len(part.requests) - len(part.waiting) for part in self._parts)
-        under_way = sum(part.batch is not None for part in self._parts)
-        progress.set_postfix_str(f"{under_way} batches under way")
-
-    def _answers(self, given_up: bool) -> Iterator[Answer]:
+    def _answers(self) -> Iterator[Answer]:
         for part in self._parts:
+            waiting = {key for key, _ in part.waiting} if part.batch is not None else set()
             for key, request in part.requests:
-                answer = outcome(request, key, self._journal)
-                waits = not given_up and any(key == other for other, _ in part.waiting)
-                if answer and not (answer.failure and waits):
+                answer = outcome(request, key, self._journal) if key not in waiting else None
+                if answer:
                     self._client.count(answer)
                     yield answer
 
@@ -140,7 +138,7 @@ class Batches:
         Returns:
             `int`: How many batches were created.
         """
-        wanting = [part for part in self._parts if part.waiting and part.batch is None]
+        wanting = [part for part in self._parts if part.waiting and part.batch is None and part.tries < ATTEMPTS]
         if not wanting:
             return 0
         found = self._at_server()
@@ -149,7 +147,7 @@ class Batches:
         for part in wanting:
             part.batch = found.get(part.content_key)
             if part.batch is None:
-                part.batch = self._create(part)
+                part.batch, part.tries = self._create(part), part.tries + 1
                 created += 1
         return created
 
@@ -257,29 +255,23 @@ class Batches:
         reasons = "; ".join(str(error.message) for error in errors[:3])
         return self._client.connection.hide(reasons or "no reason given")
 
-    def _explained(self) -> "_Explained":
-        return _Explained(self)
-
-
-class _Explained:
-    """Turns what the server or the network says into an error that names the remedy."""
-
-    def __init__(self, batches: Batches) -> None:
-        self._openai, self._connection = batches._openai, batches._client.connection
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: Any, error: BaseException | None, __: Any) -> None:
-        if isinstance(error, self._openai.APIStatusError):
-            explained = self._connection.explain(error)
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turns what the server or the network says into an error that names the remedy."""
+        connection, again = self._client.connection, "run the same command again to go on"
+        try:
+            yield
+        except self._openai.APIStatusError as error:
+            explained = connection.explain(error)
+            if isinstance(explained, ModelMissingError):
+                raise BatchError(f"the server at {connection.shown_url} has no Batch API; leave out --batch") from None
             if isinstance(explained, LLMError):
                 raise explained from None
             if isinstance(explained, RateLimited | Transient):
-                raise BatchError(f"the server is busy ({explained}); run the same command again to go on") from None
+                raise BatchError(f"the server is busy ({error.status_code}); {again}") from None
             raise BatchError(f"the server refuses the batch: {explained}") from None
-        if isinstance(error, self._openai.APIError):
-            raise BatchError(f"{self._connection.unreachable(error)}; run the same command again to go on") from None
+        except self._openai.APIError as error:
+            raise BatchError(f"{connection.unreachable(error)}; {again}") from None
 
 
 def _cut(keyed: Iterable[tuple[str, Request]], size: int) -> Iterator[list[tuple[str, Request]]]:

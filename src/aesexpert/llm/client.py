@@ -153,7 +153,6 @@ class _Run:
 
     def __init__(self, client: Client, requests: Iterator[Request], journal: Journal | None) -> None:
         self._queue: queue.Queue[Answer | None] = queue.Queue()
-        self._is_closed = False
         self._engine = Engine(
             client.connection,
             requests,
@@ -168,10 +167,10 @@ class _Run:
         self._thread = threading.Thread(target=self._work, name="aesexpert-llm", daemon=True)
 
     def _deliver(self, answer: Answer) -> bool:
-        if self._queue.qsize() < UNREAD_ANSWERS or self._engine.is_stopping:
+        has_room = self._queue.qsize() < UNREAD_ANSWERS or self._engine.is_stopping
+        if has_room:
             self._queue.put(answer)
-            return True
-        return self._is_closed
+        return has_room
 
     def _work(self) -> None:
         try:
@@ -188,7 +187,6 @@ class _Run:
                 yield answer
         finally:
             # also where the caller wants no more answers: what is under way is paid for and goes into the journal
-            self._is_closed = True
             self._engine.stop()
             self._thread.join()
         if self._engine.error:
@@ -205,7 +203,7 @@ class _Run:
             yield
         finally:
             for number, handler in before.items():
-                signal.signal(number, handler)
+                signal.signal(number, handler or signal.SIG_DFL)
 
     def _drain(self, number: int, frame: FrameType | None) -> None:
         if self._engine.is_stopping:

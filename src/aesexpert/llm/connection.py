@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from time import time
@@ -88,7 +89,8 @@ class Connection:
             import aiohttp  # noqa: F401 (the transport below needs it)
             import openai
         limits = type(openai.DEFAULT_CONNECTION_LIMITS)(max_connections=connections, keepalive_expiry=30.0)
-        timeout = openai.Timeout(self.timeout, connect=CONNECT_SECONDS)
+        # the limit to a whole reply is kept by the caller
+        timeout = openai.Timeout(2 * self.timeout, connect=CONNECT_SECONDS)
         return openai.AsyncOpenAI(
             base_url=self.base_url,
             api_key=self.api_key,
@@ -135,8 +137,19 @@ class Connection:
 
     def unreachable(self, error: BaseException) -> str:
         """Says why there was no connection."""
-        cause = error.__cause__ or error
+        cause = list(_causes(error))[-1]
         return self.hide(f"no answer from {self.shown_url}: {str(cause) or type(cause).__name__}")
+
+
+def is_refused(error: BaseException) -> bool:
+    """Tells a connection that cannot be made from one that takes long; the client calls both a timeout."""
+    return any(isinstance(cause, OSError) and not isinstance(cause, TimeoutError) for cause in _causes(error))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
 
 
 class Transient(Exception):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aesexpert.llm.answers import Answer, Reply, read_completion
-from aesexpert.llm.connection import Connection, FormRefused, RateLimited, Refused, Transient
+from aesexpert.llm.connection import Connection, FormRefused, RateLimited, Refused, Transient, is_refused
 from aesexpert.llm.errors import JournalError, KeyMissingError, LLMError, RequestError, ServerError, needs_extra
 from aesexpert.llm.journal import Journal
 from aesexpert.llm.pacing import Pacer
@@ -37,6 +37,9 @@ GREETINGS, GREETING_SECONDS = 3, 10.0
 IGNORED = 5
 """So many unusable answers, and more than usable ones, tell that a server ignores the form of answer asked for."""
 
+IN_A_ROW = 8
+"""So many requests given up without a single answer in between tell that it is not the requests."""
+
 BREATH = 50
 """After so many answers from the journal the requests under way get their turn."""
 
@@ -53,7 +56,6 @@ class _Job:
     state: Replay
     form: Form = Form.SCHEMA
     tries: int = 0
-    begun_at: float = 0.0
 
 
 class Engine:
@@ -63,7 +65,7 @@ class Engine:
         connection (`Connection`): The model and its server.
         requests (`Iterator[Request]`): The requests; one is drawn when a worker is free.
         journal (`Journal`, *optional*): Where replies are written down.
-        deliver (`Callable[[Answer, Reply | None], bool]`): Takes an answer, or says that it cannot take one now.
+        deliver (`Callable[[Answer], bool]`): Takes an answer, or says that it cannot take one now.
         spend (`Callable[[Reply], None]`): Counts a reply that was paid for.
         pacer (`Pacer`): Says when a request may leave.
         concurrency (`int`): How many requests are under way at most.
@@ -96,7 +98,7 @@ class Engine:
         self._is_exhausted = False
         self._form, self._usable, self._unusable = Form.SCHEMA, 0, 0
         self._completion_tokens = COMPLETION_TOKENS
-        self._replied_at = 0.0
+        self._given_up_in_a_row = 0
         self._greeting: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[Any]] = set()
         self._workers: list[asyncio.Task[None]] = []
@@ -115,7 +117,9 @@ class Engine:
         Args:
             error (`BaseException`, *optional*): Why.
         """
-        self._call(self._stop, error)
+        self.is_stopping = True
+        self.error = self.error or error
+        self._call(self._cancel_idle)
 
     def abort(self) -> None:
         """Ends at once. Any thread may call it."""
@@ -126,9 +130,7 @@ class Engine:
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(function, *arguments)
 
-    def _stop(self, error: BaseException | None) -> None:
-        self.is_stopping = True
-        self.error = self.error or error
+    def _cancel_idle(self) -> None:
         for worker in self._workers:
             if worker not in self._sending:
                 worker.cancel()
@@ -149,7 +151,7 @@ class Engine:
             while not self.is_stopping and (job := await self._next()):
                 await self._attempt(job)
         except Exception as error:  # a defect, or what the caller's requests raise: raised again for the caller
-            self._stop(error)
+            self.stop(error)
 
     async def _next(self) -> _Job | None:
         """The next request to send: one whose wait is over, or else a new one."""
@@ -203,12 +205,11 @@ class Engine:
             self._sending.add(task)
             await self._exchange(job, sent_at, expected)
         except LLMError as error:
-            self._stop(error)
+            self.stop(error)
         finally:
             self._sending.discard(task)
 
     async def _exchange(self, job: _Job, sent_at: float, expected: float) -> None:
-        job.begun_at = job.begun_at or self._now()
         job.form = self._form
         try:
             reply = await self._send(job)
@@ -222,14 +223,16 @@ class Engine:
                 self._change_form(job.form.if_refused)
             self._retry(job)
         except Refused as refusal:
-            self._replied_at = self._now()
-            self._pacer.accepted()
+            self._note_sign_of_life()
             await self._give_up(job, str(refusal))
         else:
-            self._replied_at = self._now()
-            self._pacer.accepted()
+            self._note_sign_of_life()
             self._pacer.correct(expected, reply.prompt_tokens + reply.completion_tokens)
             await self._take(job, reply)
+
+    def _note_sign_of_life(self) -> None:
+        self._given_up_in_a_row = 0
+        self._pacer.accepted()
 
     async def _greet(self) -> None:
         """Sees to it that there is a server, once and before anything is asked."""
@@ -243,9 +246,9 @@ class Engine:
             try:
                 await self._api.get("/models", cast_to=object, options={"timeout": GREETING_SECONDS})
                 return
-            except self._openai.APITimeoutError:
-                return
             except self._openai.APIConnectionError as error:
+                if not is_refused(error):
+                    return  # it is there, and busy
                 if number == GREETINGS - 1:
                     raise ServerError(f"{self._connection.unreachable(error)}; see to --base-url") from None
                 await asyncio.sleep(FIRST_BACK_OFF)
@@ -266,12 +269,14 @@ class Engine:
                     "/chat/completions", cast_to=object, body=body, options={"headers": {"X-Custom-Id": job.key}}
                 )
             return read_completion(content)
-        except (TimeoutError, self._openai.APITimeoutError):
+        except TimeoutError:
             raise Transient(f"no whole reply within {self._connection.timeout:.0f} s") from None
         except self._openai.APIStatusError as error:
             raise self._connection.explain(error, "response_format" in body) from None
-        except (self._openai.APIError, ValueError) as error:
+        except self._openai.APIError as error:
             raise Transient(self._connection.unreachable(error)) from None
+        except ValueError as error:
+            raise Transient(self._connection.hide(str(error))) from None
 
     async def _take(self, job: _Job, reply: Reply) -> None:
         """Writes a reply down, then reads it."""
@@ -290,7 +295,7 @@ class Engine:
     def _check_disk(self, journal: Journal) -> None:
         if journal.is_full and not self.is_stopping:
             message = f"the disk of {journal.path} is full; every answer is kept. Make room and run the same command"
-            self._stop(JournalError(message))
+            self.stop(JournalError(message))
 
     async def _ask_again(self, job: _Job) -> None:
         self._unusable += job.form is self._form
@@ -317,11 +322,11 @@ class Engine:
         if job.tries < self._attempts:
             delay = min(LONGEST_BACK_OFF, FIRST_BACK_OFF * 2.0 ** (job.tries - 1)) * random.uniform(0.5, 1.5)
             self._retry(job, max(delay, failure.retry_after or 0.0))
-        elif self._replied_at < job.begun_at:
-            # not this request: nothing at all was answered all the time
-            self._stop(ServerError(f"the server has answered nothing for some time ({failure}); run again to go on"))
-        else:
-            await self._give_up(job, f"{failure} (attempt {job.tries} of {self._attempts})")
+            return
+        await self._give_up(job, f"{failure} (attempt {job.tries} of {self._attempts})")
+        self._given_up_in_a_row += 1
+        if self._given_up_in_a_row >= IN_A_ROW:
+            self.stop(ServerError(f"the server has answered nothing for some time ({failure}); run again to go on"))
 
     async def _give_up(self, job: _Job, reason: str) -> None:
         if self._journal:
