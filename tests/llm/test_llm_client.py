@@ -164,6 +164,12 @@ def test_a_changed_prompt_or_model_is_a_new_request() -> None:
     assert len({key, request(1).key("b"), *(other.key("a") for other in others)}) == 6
 
 
+def test_a_request_keeps_its_key_in_versions_to_come() -> None:
+    """Else their journals would not answer it."""
+    asked = Request("a", [{"role": "user", "content": "Hello, w\u00f6rld"}], None, {"temperature": 0.5})
+    assert asked.key("m") == "f2062210491836ef0ae6c85e8ed0898b1befe6f5"
+
+
 def test_requests_are_drawn_when_they_can_be_sent() -> None:
     drawn = 0
 

@@ -148,10 +148,14 @@ def write_judgements(
         raise BenchError(f"the judge gave no usable judgement; {folder / JOURNAL} has what it said")
     rows = [to_row(entry.image_id, entry.response, rounds) for entry, rounds in complete]
     summary = _summary(model, parameters, complete, rows) | {"not_judged": len(judged) - len(complete)}
-    unfinished = folder / f"{JUDGEMENTS}.tmp"
-    unfinished.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    write_json(folder / JUDGE, summary)
-    unfinished.replace(folder / JUDGEMENTS)
+    try:
+        unfinished = folder / f"{JUDGEMENTS}.tmp"
+        unfinished.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+        write_json(folder / JUDGE, summary)
+        unfinished.replace(folder / JUDGEMENTS)
+    except OSError as error:
+        again = "the journal has all judgements: mend it and run the same command again"
+        raise BenchError(f"cannot write into {folder}: {error.strerror}; {again}") from error
     return summary
 
 

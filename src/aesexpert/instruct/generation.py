@@ -8,16 +8,19 @@ from os import link
 from pathlib import Path
 from typing import Any, TextIO
 
+from tqdm.auto import tqdm
+
 from aesexpert.data.folders import new_folder
 from aesexpert.data.records import Feedback
 from aesexpert.data.source import BENCH, FEEDBACK, IMAGES, SOURCES, VQA
 from aesexpert.instruct.asking import Prompts
 from aesexpert.instruct.checks import Pair, Rejected, Rejection, check_pairs, surplus_yes_no
 from aesexpert.instruct.counts import Counts
-from aesexpert.instruct.errors import InstructError
+from aesexpert.instruct.errors import InstructError, explained
 from aesexpert.llm import Journal
 from aesexpert.llm.replay import outcome
 from aesexpert.llm.shards import journal_path
+from aesexpert.taxonomy import Dimension, QuestionType
 
 
 PAIRS, REJECTED, FAILED, REPORT, TABLES = "pairs.jsonl", "rejected.jsonl", "failed.jsonl", "report.json", "report.md"
@@ -55,7 +58,8 @@ def write_aesvqa(
     """
     out = Path(out)
     details = out / DETAILS
-    with Journal(journal_path(out)) as journal, new_folder(details, lambda folder: (folder / REPORT).exists()) as new:
+    replaced = new_folder(details, lambda folder: (folder / REPORT).exists())
+    with Journal(journal_path(out)) as journal, explained(details), replaced as new:
         counts = Counts()
         surplus = _write_pairs(new, _outcomes(feedback, journal, model, prompts, pairs), counts, min_support)
         _leave_out(new, surplus, counts)
@@ -72,7 +76,8 @@ def write_aesvqa(
 def _outcomes(
     feedback: Mapping[str, Sequence[Feedback]], journal: Journal, model: str, prompts: Prompts, pairs: int
 ) -> Iterator[tuple[str, Any]]:
-    for request in prompts.requests(feedback, pairs):
+    requests = prompts.requests(feedback, pairs)
+    for request in tqdm(requests, total=len(feedback), desc="checking", unit="picture", disable=None):
         yield request.id, (outcome(request, request.key(model), journal), feedback[request.id])
 
 
@@ -142,8 +147,6 @@ def read_pairs(out: str | Path) -> Iterator[Pair]:
     Yields:
         `Pair`: A pair.
     """
-    from aesexpert.taxonomy import Dimension, QuestionType
-
     with open(Path(out) / DETAILS / PAIRS, encoding="utf-8") as file:
         for line in file:
             row = json.loads(line)
@@ -172,7 +175,8 @@ def assemble(source: str | Path, out: str | Path) -> Path:
         `Path`: The folder made: `source` inside `out`.
     """
     source, out = Path(source), Path(out)
-    with new_folder(out / SOURCE, lambda folder: (folder / VQA).exists() and (out / DETAILS).exists()) as new:
+    replaced = new_folder(out / SOURCE, lambda folder: (folder / VQA).exists() and (out / DETAILS).exists())
+    with explained(out / SOURCE), replaced as new:
         for name in (SOURCES, FEEDBACK, BENCH):
             if (source / name).is_file():
                 shutil.copy2(source / name, new / name)
