@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aesexpert.instruct.checks import Pair, Rejection, check_pairs, surplus_yes_no
@@ -107,6 +107,7 @@ def test_the_right_letter_is_balanced_and_fixed() -> None:
     assert check_pairs("a", [pair()], CRITIQUES) == check_pairs("a", [pair()], CRITIQUES)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["Yes", "No"])))
 def test_yes_no_answers_are_balanced(answers: list[str]) -> None:
     named = [(f"{number:03}", answer) for number, answer in enumerate(answers)]
@@ -116,6 +117,7 @@ def test_yes_no_answers_are_balanced(answers: list[str]) -> None:
     assert left_out == surplus_yes_no(named[::-1])
 
 
+@settings(deadline=None)
 @given(st.text(), st.lists(st.text(), max_size=4), st.text(), st.lists(st.text(), max_size=6))
 def test_any_text_is_either_taken_or_rejected(
     question: str, critiques: list[str], answer: str, wrong: list[str]

@@ -4,8 +4,8 @@ import argparse
 import getpass
 import os
 import sys
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from aesexpert.cli._command import positive
 
@@ -112,7 +112,7 @@ def estimate(requests: Iterable["Request"], completion_tokens: float, options: a
         print(f"\n--- example {number}: {request.id} ---\n{_shown(request.messages)}")
 
 
-def _shown(messages: Sequence) -> str:  # type: ignore[type-arg]
+def _shown(messages: Sequence[Mapping[str, Any]]) -> str:
     return "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in messages)
 
 

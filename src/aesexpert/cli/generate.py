@@ -54,7 +54,7 @@ def generate(options: argparse.Namespace) -> None:
     elif not _ask_shards_first(options, out):
         is_done = ask(options, requests, len(feedback), str(journal_path(out, shard)))
         if is_done and shard is not WHOLE:
-            print(f"shard {shard.number} of {shard.count} is done; when all are, run the same command with --merge")
+            print(f"shard {shard.number} of {shard.total} is done; when all are, run the same command with --merge")
         elif is_done:
             _finish(options, prompts, out)
 

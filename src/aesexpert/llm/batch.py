@@ -156,7 +156,7 @@ class Batches:
         with self._explained():
             listed = [batch for batch in self._api.batches.list(limit=100) if (batch.metadata or {}).get(LABEL)]
         return {
-            batch.metadata[LABEL]: batch
+            str(batch.metadata and batch.metadata[LABEL]): batch
             for batch in reversed(listed)
             if batch.status in (*_LIVE, *_ENDED) and not self._journal.is_collected(batch.id)
         }

@@ -1,8 +1,8 @@
 """When the next request may leave: limits that the user gives, and limits that only show as replies 429.
 
-A reply 429 holds all requests back for as long as the server asks, and lowers the shared rate to a little below what
-got through of late. From there the rate grows slowly, then faster, until the next 429: near the limit it is careful,
-and far below it soon recovers.
+A reply 429 holds all requests back for as long as the server asks. After that the shared rate begins a little below
+the one at which the reply came, returns to it slowly, and then grows faster and faster until the next 429, as TCP's
+CUBIC does: near the limit it is careful, and far below it soon recovers.
 """
 
 import asyncio
@@ -15,13 +15,13 @@ from collections.abc import Callable
 from aesexpert.llm.errors import QuotaError
 
 
-BACK_OFF = 0.95
-"""What a 429 leaves of the rate that got through."""
+BACK_OFF = 0.05
+"""By which share the rate goes down after a 429."""
 
-GROWTH = 0.0005
-"""The rate after t seconds without a 429 is 1 + GROWTH * t * t times what it was: 5 % more after ten seconds."""
+FIRST_RECOVERY, RECOVERY = 1.0, 8.0
+"""Seconds until it is back: the first time, when the limit is hardly known, and later."""
 
-WINDOW = 5.0
+WINDOW = 1.0
 """Seconds over which the rate is measured."""
 
 CATCH_UP = 0.1
@@ -51,20 +51,20 @@ class Pacer:
     ) -> None:
         self._clock = clock
         self._ceiling = requests_per_minute / 60 if requests_per_minute else math.inf
-        self._rate = self._ceiling
         self._tokens_a_second = tokens_per_minute / 60 if tokens_per_minute else math.inf
-        self._next = self._tokens_free = self._paused_until = self._cut_at = clock()
-        self._accepted_at = clock()
-        self._cut_due = False
+        self._seen, self._recovery = math.inf, FIRST_RECOVERY
+        self._next = self._tokens_free = self._paused_until = self._resumed_at = self._accepted_at = clock()
+        self._is_cut_due = False
         self._refusals = 0
         self._sent: deque[float] = deque()
+        self._let_through = 0
         self._turn = asyncio.Lock()
 
     @property
     def rate(self) -> float:
         """Requests a second that may leave now; infinite without a limit."""
-        grown = self._rate * (1 + GROWTH * (self._clock() - self._cut_at) ** 2)
-        return min(self._ceiling, grown)
+        steps = (self._clock() - self._resumed_at) / self._recovery - 1
+        return min(self._ceiling, self._seen * (1 + BACK_OFF * steps**3))
 
     async def turn(self, tokens: float) -> float:
         """Waits until a request may leave.
@@ -82,23 +82,31 @@ class Pacer:
             self._next = max(self._next, now - CATCH_UP) + 1 / self.rate
             self._tokens_free = max(self._tokens_free, now - CATCH_UP) + tokens / self._tokens_a_second
             self._sent.append(now)
+            self._let_through += 1
             while self._sent[0] < now - WINDOW:
                 self._sent.popleft()
             return now
 
     def _wait(self) -> float:
         now = self._clock()
-        if self._cut_due and now >= self._paused_until:
-            self._cut(now)
+        if self._is_cut_due and now >= self._paused_until:
+            self._resume(now)
         return max(self._paused_until, self._next, self._tokens_free) - now
 
-    def _cut(self, now: float) -> None:
-        """Sets the rate to a little below what was let through lately, once the pause is over and that is known."""
-        self._cut_due = False
-        let_through = sum(sent >= now - WINDOW for sent in self._sent)
-        span = min(WINDOW, max(1.0, now - self._sent[0] if self._sent else 1.0))
-        self._rate = min(self._ceiling, BACK_OFF * max(let_through, 1) / span)
-        self._cut_at, self._next = now, now
+    def _resume(self, now: float) -> None:
+        if math.isinf(self._seen):
+            # refused before there was any rate: what got through since the first request is all that is known
+            self._seen = max(self._let_through, 1) / max(WINDOW, now - self._resumed_at)
+        else:
+            self._recovery = RECOVERY
+        self._is_cut_due = False
+        self._resumed_at = self._next = now
+
+    def _measure(self, now: float) -> float:
+        """The rate since the last pause, as it was allowed or as it was, whichever is less."""
+        if now - self._resumed_at < WINDOW:
+            return self.rate
+        return min(self.rate, sum(sent >= now - WINDOW for sent in self._sent) / WINDOW)
 
     def correct(self, estimated: float, used: float) -> None:
         """Makes up for a wrong estimate of tokens once the answer is there."""
@@ -121,13 +129,14 @@ class Pacer:
         """
         now = self._clock()
         if (retry_after or 0) > PATIENCE or now - self._accepted_at > PATIENCE:
-            waiting = f"has let nothing through for {PATIENCE:.0f} s"
-            waiting = f"asks to wait {retry_after:.0f} s" if retry_after else waiting
+            is_long = (retry_after or 0) > PATIENCE
+            waiting = f"asks to wait {retry_after:.0f} s" if is_long else f"let nothing through for {PATIENCE:.0f} s"
             raise QuotaError(f"the server's rate limit is used up: it {waiting}; run the same command again then")
         self._refusals += sent_at >= self._paused_until
         pause = min(LONGEST_PAUSE, 2.0 ** min(self._refusals - 1, 10)) * random.uniform(0.75, 1.25)
-        if self._sent and sent_at in self._sent:
+        self._let_through -= 1
+        if sent_at in self._sent:
             self._sent.remove(sent_at)
-        if sent_at >= self._cut_at:
-            self._cut_due = True
+        if sent_at >= self._resumed_at and not self._is_cut_due:
+            self._seen, self._is_cut_due = self._measure(now), True
         self._paused_until = max(self._paused_until, now + (pause if retry_after is None else retry_after))

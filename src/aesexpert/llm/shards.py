@@ -13,16 +13,16 @@ class Shard(NamedTuple):
 
     Args:
         number (`int`): Which one, from 1.
-        count (`int`): How many there are.
+        total (`int`): How many there are.
     """
 
     number: int
-    count: int
+    total: int
 
     def __contains__(self, request_id: object) -> bool:
         """Whether a request belongs to this part: by its name alone, so that every machine divides alike."""
         digest = sha256(str(request_id).encode(errors="replace")).digest()
-        return int.from_bytes(digest[:8], "big") % self.count == self.number - 1
+        return int.from_bytes(digest[:8], "big") % self.total == self.number - 1
 
     def of(self, requests: Iterable[Request]) -> Iterator[Request]:
         """Yields this part's requests."""
@@ -43,7 +43,7 @@ def journal_path(folder: str | Path, shard: Shard = WHOLE) -> Path:
     Returns:
         `Path`: `journal.jsonl`, or for the first of two parts `journal-1-of-2.jsonl`.
     """
-    name = "journal.jsonl" if shard.count == 1 else f"journal-{shard.number}-of-{shard.count}.jsonl"
+    name = "journal.jsonl" if shard.total == 1 else f"journal-{shard.number}-of-{shard.total}.jsonl"
     return Path(folder) / name
 
 
