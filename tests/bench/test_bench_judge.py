@@ -41,7 +41,7 @@ def judge(url: str, folder: Path, *more: str) -> None:
 
 def write_scores(body: dict[str, Any], rng: random.Random) -> str:
     """The more words the better, with one score that changes from round to round."""
-    text = body["messages"][-1]["content"]
+    text = body["messages"][0]["content"]
     words = len(re.search(r"<description>\n(.*?)\n</description>", text, re.S)[1].split())
     return json.dumps({"relevance": min(2, words // 2), "precision": rng.randint(0, 2), "completeness": 1})
 

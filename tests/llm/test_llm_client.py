@@ -223,7 +223,7 @@ def test_what_cannot_be_a_key_is_not_shown(key: str) -> None:
     assert key not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["nonsense", "ftp://host/v1", "http://"])
+@pytest.mark.parametrize("url", ["nonsense", "ftp://host/v1", "http://", "http://["])
 def test_an_address_that_is_none(url: str) -> None:
     with pytest.raises(ServerError, match="expected one like"):
         Client(url, MODEL)
@@ -287,7 +287,7 @@ def test_the_key_is_shown_nowhere(tmp_path: Path, caplog: pytest.LogCaptureFixtu
         assert "sk-wrong" not in text
 
 
-def test_a_name_and_password_in_the_address_are_not_shown() -> None:
+def test_a_password_in_the_address_is_refused_unseen() -> None:
     with pytest.raises(LLMError) as caught:
         ask("http://me:hunter2@127.0.0.1:9/v1", 1)
     assert "hunter2" not in str(caught.value)

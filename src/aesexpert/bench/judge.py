@@ -30,7 +30,7 @@ TOKENS_A_JUDGEMENT = 30
 def _number(value: Any) -> Any:
     """Reads "2" and 2.0 as 2."""
     try:
-        return int(value) if float(value) == int(value) else value
+        return int(float(value)) if float(value).is_integer() else value
     except (ValueError, TypeError, OverflowError):
         return value
 

@@ -264,7 +264,7 @@ class Batches:
         except self._openai.APIStatusError as error:
             explained = connection.explain(error)
             if isinstance(explained, ModelMissingError):
-                raise BatchError(f"the server at {connection.shown_url} has no Batch API; leave out --batch") from None
+                raise BatchError(f"the server at {connection.base_url} has no Batch API; leave out --batch") from None
             if isinstance(explained, LLMError):
                 raise explained from None
             if isinstance(explained, RateLimited | Transient):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from time import time
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from aesexpert.llm.errors import KeyMissingError, LLMError, ModelMissingError, QuotaError, ServerError, needs_extra
 
@@ -51,8 +51,7 @@ class Connection:
 
     def __post_init__(self) -> None:
         address = (self.base_url or os.environ.get(ADDRESS) or VENDOR).rstrip("/")
-        if urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).hostname:
-            raise ServerError(f"the server's address is {address!r}, expected one like http://127.0.0.1:8000/v1")
+        _check(address)
         key = (self.api_key or os.environ.get(KEY) or "").strip()
         if not key and address == VENDOR:
             raise KeyMissingError(f"there is no API key: set the environment variable {KEY}")
@@ -65,12 +64,6 @@ class Connection:
     def secret(self) -> str:
         """The key, where it is worth hiding."""
         return "" if self.api_key == NO_KEY else self.api_key
-
-    @property
-    def shown_url(self) -> str:
-        """The address without a user's name and password."""
-        parts = urlsplit(self.base_url)
-        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
     def hide(self, text: str) -> str:
         """Takes the key out of a text."""
@@ -122,7 +115,7 @@ class Connection:
         return Refused(f"{status}: {message}")
 
     def _stop(self, status: int, code: str, message: str) -> LLMError | None:
-        where = f"the server at {self.shown_url}"
+        where = f"the server at {self.base_url}"
         if status in (401, 403):
             hint = f"see to the key in the environment variable {KEY}"
             return KeyMissingError(f"{where} refuses the API key ({status}: {message}); {hint}")
@@ -138,7 +131,20 @@ class Connection:
     def unreachable(self, error: BaseException) -> str:
         """Says why there was no connection."""
         cause = list(_causes(error))[-1]
-        return self.hide(f"no answer from {self.shown_url}: {str(cause) or type(cause).__name__}")
+        return self.hide(f"no answer from {self.base_url}: {str(cause) or type(cause).__name__}")
+
+
+def _check(address: str) -> None:
+    try:
+        parts = urlsplit(address)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
+        has_secret = parts.username is not None or parts.password is not None
+    except ValueError:
+        is_address = has_secret = False
+    if has_secret:
+        raise ServerError(f"the server's address has a name or a password in it; leave them out and set {KEY}")
+    if not is_address:
+        raise ServerError(f"the server's address is {address!r}, expected one like http://127.0.0.1:8000/v1")
 
 
 def is_refused(error: BaseException) -> bool:
