@@ -49,19 +49,20 @@ def test_tokens_and_cost_are_what_the_server_counted() -> None:
     assert client.totals.replies == server.total["paid"] > 50
 
 
-def test_faults_of_every_kind_in_one_run(tmp_path: Path) -> None:
-    config = Config(latency=0.05, jitter=0.02, p500=0.05, pbad=0.03, pdrop=0.02, pslow=0.01, hang=20.0, rps=400)
+@pytest.mark.parametrize("count", [300, pytest.param(2000, marks=pytest.mark.slow)])
+def test_faults_of_every_kind_in_one_run(tmp_path: Path, count: int) -> None:
+    config = Config(latency=0.05, jitter=0.02, p500=0.05, pbad=0.03, pdrop=0.02, pslow=0.02, hang=30.0, rps=100)
     with serve(config) as (url, server):
-        answers = ask(url, 2000, tmp_path / "journal.jsonl", concurrency=64, timeout=3.0)
+        answers = ask(url, count, tmp_path / "journal.jsonl", concurrency=128, timeout=3.0)
         total = server.counts(full=True)
-    assert len(answers) == 2000
+    assert len(answers) == count
     failures = [answer.failure for answer in answers.values() if answer.failure]
-    assert all(failures) and len(failures) < 20
-    assert min(total[kind] for kind in ("e500", "bad", "dropped", "slow", "e429")) > 0
-    assert total["good"] == 2000 - len(failures)
-    # the bucket holds a second's worth: no second has more than twice the limit, and no longer span much above it
+    assert len(failures) < 0.01 * count
+    assert min(total.get(kind, 0) for kind in ("e500", "bad", "dropped", "slow", "e429")) > 0
+    assert total["good_ids"] == count - len(failures)
+    # the bucket holds the requests of a second: beyond these, the limit is what gets through
     times = sorted(total["times"])
-    assert len(times) <= 400 * (times[-1] + 1.2)
+    assert len(times) <= config.rps * (times[-1] + 1.2)
 
 
 def test_a_429_is_no_attempt() -> None:
