@@ -3,9 +3,9 @@
 The same random weights and the same instructions twice: through TRL's own `SFTTrainer` and collator, one instruction a
 sequence, and through this library's packed rows, K instructions behind one picture of 576 tokens. Each case runs in a
 process of its own: one step counted (FLOP that PyTorch really executes, matrices and attention), one step timed, and
-the highest memory above that before the steps. Prints instructions a second, tokens, FLOP and memory an instruction, and
-their ratios. On a CPU the language model has 360 million parameters in float32; on a GPU the model is a LLaVA-1.5 7B
-in bfloat16, with flex_attention beside sdpa. Takes the tokenizer of `aesexpert-start/` (after `make demo`).
+the highest memory above that before the steps. Prints instructions a second, tokens, FLOP and memory an instruction,
+and their ratios. On a CPU the language model has 360 million parameters in float32; on a GPU the model is a LLaVA-1.5
+7B in bfloat16, with flex_attention beside sdpa. Takes the tokenizer of `aesexpert-start/` (after `make demo`).
 """
 
 import argparse
@@ -83,7 +83,7 @@ def _row(path: str, case: dict[str, float], one: dict[str, float]) -> str:
 
 def _in_a_process(path: str, count: int, attention: str) -> dict[str, float]:
     command = [sys.executable, __file__, "--case", path, str(count), attention]
-    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     return json.loads(printed.strip().split("\n")[-1])
 
 
@@ -230,7 +230,9 @@ def _model(processor: LlavaProcessor, attention: str) -> LlavaForConditionalGene
             tie_word_embeddings=True,
             pad_token_id=processor.tokenizer.pad_token_id,
         )
-        config = LlavaConfig(vision, text, image_token_index=image_token, tie_word_embeddings=True)
+        config = LlavaConfig(
+            vision_config=vision, text_config=text, image_token_index=image_token, tie_word_embeddings=True
+        )
     config.text_config._attn_implementation = attention
     with torch.device("cuda" if GPU else "cpu"):
         torch.set_default_dtype(torch.bfloat16 if GPU else torch.float32)

@@ -69,6 +69,7 @@ def test_version() -> None:
         (["bench", "run", "--model", "m", "--data", "d", "--tasks", "taste"], "invalid choice: 'taste'"),
         (["bench", "run", "--model", "m", "--data", "d", "--control", "blurred"], "invalid choice: 'blurred'"),
         (["bench", "run", "--model", "m", "--data", "d", "--batch-size", "0"], "0 is not positive"),
+        (["bench", "run", "--model", "m", "--data", "d", "--scoring", "guess"], "invalid choice: 'guess'"),
     ],
 )
 def test_wrong_usage_is_named(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,6 +131,20 @@ def test_from_a_model_to_its_report(model: Path, data: Path, tmp_path: Path) -> 
     assert "| AesExpert (L-13B) " in printed
     report = json.loads((tmp_path / "reports" / "report.json").read_text())
     assert [row["kind"] for row in report["rows"]] == ["run"] * 2 + ["baseline"] * 2 + ["paper"] * 19
+
+
+def test_unusual_runs_have_folders_of_their_own(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("aesexpert.bench.runner.run", lambda model, data, out, **options: out)
+    asked = ["bench", "run", "--model", "m", "--data", str(data)]
+    for options, name in (
+        ([], "m-tiny-bench"),
+        (["--scoring", "logits"], "m-tiny-bench-logits"),
+        (["--scoring", "logits", "--control", "swapped"], "m-tiny-bench-logits-swapped"),
+    ):
+        main([*asked, *options])
+        assert f"answers in reports/{name};" in capsys.readouterr().out
 
 
 def test_statistics_of_a_source_folder(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

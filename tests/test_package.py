@@ -23,7 +23,7 @@ ALLOWED = {
     "instruct": {"taxonomy", "data", "llm"},
     "models": {"taxonomy"},
     "train": {"taxonomy", "data", "models"},
-    "bench": {"_version", "taxonomy", "data", "metrics", "llm"},
+    "bench": {"_version", "taxonomy", "data", "metrics", "models", "llm"},
     "cli": {"_version", "taxonomy", "data", "metrics", "llm", "instruct", "models", "train", "bench"},
     "__main__": {"cli"},
     "__init__": {"_version", "data", "models"},

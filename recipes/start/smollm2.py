@@ -37,13 +37,25 @@ def load_smollm2() -> tuple[LlamaForCausalLM, PreTrainedTokenizerBase]:
     Raises:
         `ModuleNotFoundError`: If the package is not installed.
     """
-    folder = _package_folder()
-    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=GGUF)
+    folder, tokenizer = _package_folder(), load_tokenizer()
     quantised = AutoModelForCausalLM.from_pretrained(folder, gguf_file=GGUF, dtype=torch.float32)
     model = LlamaForCausalLM(_plain_config(quantised.config, tokenizer))
     model.load_state_dict(quantised.state_dict())
     model.tie_weights()
     return model, tokenizer
+
+
+def load_tokenizer() -> PreTrainedTokenizerBase:
+    """
+    Read the packaged tokenizer alone.
+
+    Returns:
+        `PreTrainedTokenizerBase`: The tokenizer, with `<|im_end|>` for padding and at the end of a turn.
+
+    Raises:
+        `ModuleNotFoundError`: If the package is not installed.
+    """
+    return AutoTokenizer.from_pretrained(_package_folder(), gguf_file=GGUF)
 
 
 def _package_folder() -> str:

@@ -13,6 +13,7 @@ from aesexpert.bench.errors import BenchError
 from aesexpert.bench.folder import claim
 from aesexpert.bench.loss import LossItem, response_loss
 from aesexpert.bench.pictures import open_picture, to_rgb
+from aesexpert.models.conversations import ChatTemplateError
 from bench_helpers import make_identity
 
 
@@ -189,5 +190,5 @@ def test_template_that_rewrites_prompts_is_refused(tiny_llava: Path, aesmmit: Pa
     (folder / "chat_template.jinja").write_text(
         "{{ messages | length }}<image>{{ messages[-1]['content'][-1]['text'] }}"
     )
-    with pytest.raises(BenchError, match="does not write a prompt and its response"):
+    with pytest.raises(ChatTemplateError, match="does not write a prompt and its response"):
         response_loss(str(folder), aesmmit, tmp_path / "out")

@@ -2,14 +2,18 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from transformers import GenerationConfig
 
+from aesexpert.bench.answering import write_answers
 from aesexpert.bench.errors import BenchError
-from aesexpert.bench.model import check_files, load_model, model_fingerprint
+from aesexpert.bench.model import VisionLanguageModel, check_files, load_model, model_fingerprint
+from aesexpert.bench.sharing import PlainPrompts
+from aesexpert.models.conversations import ask_about
 from tiny_models import build_tiny_llava
 
 
@@ -18,14 +22,20 @@ def copied(tiny_llava: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_llava, tmp_path / "copied"))
 
 
+def answer(model: VisionLanguageModel, prompts: Sequence[str], pictures: Sequence[Image.Image]) -> list[str]:
+    questions = [[ask_about(picture, prompt)] for picture, prompt in zip(pictures, prompts, strict=True)]
+    inputs = PlainPrompts(model, questions).inputs(range(len(questions)))
+    return [written.response for written in write_answers(model, inputs, 8, one_line=False)]
+
+
 def test_any_architecture_answers(tiny_llava: Path, tiny_idefics3: Path) -> None:
     pictures = [Image.new("RGB", (40, 30), colour) for colour in ("red", "blue")]
     for folder in (tiny_llava, tiny_idefics3):
         model = load_model(str(folder))
-        answers = model.answer(["What is it?", "How lovely is the light here, tell me?"], pictures, 8)
+        answers = answer(model, ["What is it?", "How lovely is the light here, tell me?"], pictures)
         assert len(answers) == 2
-        assert all(answer == answer.strip() and "<" not in answer for answer in answers)
-        assert model.answer(["What is it?"], pictures[1:], 8) != answers[:1]
+        assert all(text == text.strip() and "<" not in text for text in answers)
+        assert answer(model, ["What is it?"], pictures[1:]) != answers[:1]
 
 
 def test_answer_ends_where_the_model_ends_it(tiny_llava: Path) -> None:
@@ -36,7 +46,7 @@ def test_answer_ends_where_the_model_ends_it(tiny_llava: Path) -> None:
 def test_own_generation_settings_do_not_count(tiny_llava: Path, copied: Path) -> None:
     GenerationConfig(do_sample=True, temperature=5.0, repetition_penalty=3.0, eos_token_id=2).save_pretrained(copied)
     picture = Image.new("RGB", (40, 30), "red")
-    answers = {tuple(load_model(str(folder)).answer(["What?"], [picture], 16)) for folder in (tiny_llava, copied)}
+    answers = {tuple(answer(load_model(str(folder)), ["What?"], [picture])) for folder in (tiny_llava, copied)}
     assert len(answers) == 1
 
 

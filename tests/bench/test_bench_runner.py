@@ -6,15 +6,20 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from aesexpert.bench.answering import Answer
 from aesexpert.bench.errors import BenchError
 from aesexpert.bench.items import to_items
 from aesexpert.bench.model import VisionLanguageModel
-from aesexpert.bench.runner import MAX_NEW_TOKENS, batches, run
+from aesexpert.bench.runner import by_picture, run
+from aesexpert.bench.runs import read_runs
+from aesexpert.bench.sharing import PlainPrompts, SharedPrompts
 from aesexpert.data.source import read_bench
-from aesexpert.taxonomy import Task
+from aesexpert.metrics.aesbench import read_choice
+from aesexpert.taxonomy import CHOICE_TASKS, Task
 from bench_helpers import read_rows, responses
 from tiny_data import write_tiny_source
 from tiny_models import build_tiny_llava
@@ -42,6 +47,7 @@ def test_run_tells_what_it_was(whole_run: Path, tiny_llava: Path) -> None:
     recorded = json.loads((whole_run / "run.json").read_text())
     assert (recorded["model"], recorded["data"], recorded["control"]) == (str(tiny_llava), "tiny-bench", None)
     assert recorded["settings"]["dtype"] == "float32"
+    assert recorded["settings"]["scoring"] == "generate"
     assert recorded["settings"]["max_new_tokens"]["interpretation"] == 256
     assert set(recorded["versions"]) == {"aesexpert", "torch", "transformers"}
 
@@ -136,23 +142,86 @@ def test_answers_are_on_disk_as_they_are_given(
 ) -> None:
     seen = []
 
-    def answer(
-        self: VisionLanguageModel, prompts: list[str], pictures: list[object], max_new_tokens: int
-    ) -> list[str]:
+    def write(model: VisionLanguageModel, inputs: dict[str, Any], *args: object, **kwargs: object) -> list[Answer]:
         file = tmp_path / "answers.jsonl"
         seen.append(len(read_rows(tmp_path)) if file.exists() else 0)
-        return ["A"] * len(prompts)
+        return [Answer("A")] * len(inputs["input_ids"])
 
-    monkeypatch.setattr(VisionLanguageModel, "answer", answer)
-    run(str(tiny_llava), tiny_source, tmp_path, batch_size=5)
-    assert seen == [0, 5, 10, 12]
+    monkeypatch.setattr("aesexpert.bench.runner.write_answers", write)
+    run(str(tiny_llava), tiny_source, tmp_path, batch_size=3)
+    assert seen == [0, 9, 12, 15]
 
 
-def test_batches_hold_like_questions(tiny_source: Path) -> None:
+def test_pictures_of_like_questions_come_together(tiny_source: Path) -> None:
     items = to_items(read_bench(tiny_source / "bench.jsonl"))
-    groups = list(batches(items, 5))
+    groups = by_picture(items)
     assert sorted(item.key for group in groups for item in group) == sorted(item.key for item in items)
-    assert all(len({MAX_NEW_TOKENS[item.task] for item in group}) == 1 for group in groups)
-    assert [item.task for item in groups[-1]] == [Task.INTERPRETATION] * 4
-    lengths = [len(item.prompt) for group in groups[:-1] for item in group]
+    assert all(len({item.image_id for item in group}) == 1 for group in groups)
+    lengths = [max(len(item.prompt) for item in group) for group in groups]
     assert lengths == sorted(lengths, reverse=True)
+
+
+@pytest.mark.parametrize("prompts_class", [SharedPrompts, PlainPrompts])
+def test_shared_and_plain_batches_answer_alike(
+    whole_run: Path,
+    tiny_llava: Path,
+    tiny_source: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    prompts_class: type,
+) -> None:
+    monkeypatch.setattr("aesexpert.bench.runner.choose_prompts", lambda *args: prompts_class)
+    assert responses(run(str(tiny_llava), tiny_source, tmp_path, batch_size=3)) == responses(whole_run)
+
+
+def test_choices_end_with_their_line_and_descriptions_do_not(whole_run: Path) -> None:
+    by_task = {task: [row["response"] for row in read_rows(whole_run) if row["task"] == task] for task in Task}
+    assert not any("\n" in response for task in CHOICE_TASKS for response in by_task[task])
+    assert any("\n" in response for response in by_task[Task.INTERPRETATION])
+
+
+@pytest.fixture(scope="module")
+def likelihood_run(tiny_llava: Path, tiny_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run(str(tiny_llava), tiny_source, tmp_path_factory.mktemp("runs") / "likelihood", scoring="logits")
+
+
+def test_likelihoods_choose_options_and_stand_in_the_answers(
+    likelihood_run: Path, whole_run: Path, tiny_source: Path
+) -> None:
+    items = {item.key: item for item in to_items(read_bench(tiny_source / "bench.jsonl"))}
+    for row in read_rows(likelihood_run):
+        item = items[row["image_id"], row["task"]]
+        if not item.options:
+            assert "probabilities" not in row
+            assert row["response"] == responses(whole_run)[item.key]
+            continue
+        assert list(row["probabilities"]) == list("ABCD"[: len(item.options)])
+        letter = max(row["probabilities"], key=row["probabilities"].get)
+        assert row["response"] == f"{letter}) {item.options['ABCD'.index(letter)]}"
+        assert read_choice(row["response"], item.options) == "ABCD".index(letter)
+        assert 0 < sum(row["probabilities"].values()) <= 1
+
+
+def test_likelihood_run_goes_on_where_it_stopped(
+    likelihood_run: Path, tiny_llava: Path, tiny_source: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(likelihood_run, tmp_path / "torn"))
+    lines = (likelihood_run / "answers.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "answers.jsonl").write_bytes(b"".join(lines[:5]))
+    run(str(tiny_llava), tiny_source, folder, scoring="logits", batch_size=1)
+    assert responses(folder) == responses(likelihood_run)
+
+
+def test_folder_is_not_continued_under_another_scoring(
+    whole_run: Path, likelihood_run: Path, tiny_llava: Path, tiny_source: Path
+) -> None:
+    before = (whole_run / "answers.jsonl").read_bytes()
+    with pytest.raises(BenchError, match="scoring: 'generate', now 'logits'"):
+        run(str(tiny_llava), tiny_source, whole_run, scoring="logits")
+    with pytest.raises(BenchError, match="scoring: 'logits', now 'generate'"):
+        run(str(tiny_llava), tiny_source, likelihood_run)
+    assert (whole_run / "answers.jsonl").read_bytes() == before
+
+
+def test_a_run_by_likelihood_is_called_so_in_reports(whole_run: Path, likelihood_run: Path) -> None:
+    assert [run.name for run in read_runs([whole_run, likelihood_run]).runs] == ["tiny-llava", "tiny-llava (logits)"]

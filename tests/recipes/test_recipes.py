@@ -36,6 +36,7 @@ def test_every_recipe_is_parsed_and_names_its_parts(recipe):
     assert model.model_name_or_path
     assert Path(training.output_dir).name.startswith("aesexpert")
     assert training.report_to == []
+    assert training.shared_prefix
 
 
 @pytest.mark.parametrize("recipe", PAPER)

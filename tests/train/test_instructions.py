@@ -34,6 +34,13 @@ def test_kinds_are_filtered(pictures):
     assert len(both) == len(descriptions) + len(instruction_rows(pictures, ["vqa"]))
 
 
+def test_pictures_without_instructions_are_counted(pictures, caplog):
+    bare = pictures.map(lambda row: row | {"instructions": []} if row["image_id"] == pictures[0]["image_id"] else row)
+    rows = instruction_rows(bare)
+    assert 0 not in rows.with_format(None)["picture"]
+    assert f"1 of {len(pictures)} pictures have no instruction to train on" in caplog.text
+
+
 def test_long_responses_are_left_out(pictures):
     responses = [row["completion"][0]["content"][0]["text"] for row in instruction_rows(pictures)]
     kept = [row["completion"][0]["content"][0]["text"] for row in instruction_rows(pictures, max_response_words=2)]

@@ -22,12 +22,14 @@ class BenchItem:
         image_id (`str`): The picture that the question belongs to.
         task (`Task`): The task that it belongs to.
         prompt (`str`): The text that the model reads.
+        options (`tuple[str, ...]`): The options of a choice question; none of an open one.
         picture (`Path`): The picture that the model sees: the question's own, or the control's.
     """
 
     image_id: str
     task: Task
     prompt: str
+    options: tuple[str, ...]
     picture: Path
 
     @property
@@ -92,7 +94,7 @@ def to_items(
     if control == SWAPPED:
         shown = swap_pictures({image_id: picture.original for image_id, picture in pictures.items()})
     items = [
-        BenchItem(record.image_id, task, _prompt(record, task), pictures[shown[record.image_id]].path)
+        _to_item(record, task, pictures[shown[record.image_id]].path)
         for record in records
         for task in Task
         if task in tasks and getattr(record, task) is not None
@@ -102,9 +104,10 @@ def to_items(
     return items
 
 
-def _prompt(record: BenchRecord, task: Task) -> str:
+def _to_item(record: BenchRecord, task: Task, picture: Path) -> BenchItem:
     question = getattr(record, task)
-    return task_prompt(task, question.question, question.options if isinstance(question, ChoiceQuestion) else ())
+    options = tuple(question.options) if isinstance(question, ChoiceQuestion) else ()
+    return BenchItem(record.image_id, task, task_prompt(task, question.question, options), options, picture)
 
 
 def to_reference(record: BenchRecord) -> dict[str, Any]:

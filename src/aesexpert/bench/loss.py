@@ -21,6 +21,7 @@ from aesexpert.bench.model import VisionLanguageModel, check_hub_id, dtype_name,
 from aesexpert.bench.pictures import open_picture
 from aesexpert.bench.runner import library_versions
 from aesexpert.data.conversations import Instruction, to_prompt_completion
+from aesexpert.models.conversations import response_tokens
 
 
 @dataclass(frozen=True)
@@ -206,10 +207,14 @@ def batch_losses(
         `list[tuple[float, int]]`: For each response its summed loss in nats, and its number of tokens.
 
     Raises:
-        `BenchError`: If the chat template does not write a conversation as a prompt followed by a response.
+        `ChatTemplateError`: If the chat template does not write a conversation as a prompt followed by a response.
+        `BenchError`: If the processor does not write it in the same tokens.
     """
-    responses = [_response_ids(model, instruction) for instruction in instructions]
     conversations = [_conversation(*pair) for pair in zip(instructions, pictures, strict=True)]
+    responses = [
+        response_tokens(model.processor, conversation[:-1], instruction["response"])
+        for conversation, instruction in zip(conversations, instructions, strict=True)
+    ]
     # padded on the right: then a token's position does not depend on the rest of the batch
     inputs = model.encode(conversations, padding_side="right")
     ends = inputs["attention_mask"].sum(dim=1).tolist()
@@ -232,20 +237,6 @@ def _conversation(instruction: Instruction, picture: Picture) -> list[dict[str, 
         if part["type"] == "image":
             part["image"] = picture
     return turns["prompt"] + turns["completion"]
-
-
-def _response_ids(model: VisionLanguageModel, instruction: Instruction) -> list[int]:
-    """The tokens that come after the prompt, found on the text, before pictures become many tokens."""
-    turns = to_prompt_completion(instruction)
-    template, tokenizer = model.processor.apply_chat_template, model.processor.tokenizer
-    prompt = template(turns["prompt"], add_generation_prompt=True)
-    whole = template(turns["prompt"] + turns["completion"])
-    prompt_ids, ids = tokenizer([prompt, whole], add_special_tokens=False)["input_ids"]
-    if ids[: len(prompt_ids)] != prompt_ids:
-        raise BenchError(
-            f"the chat template does not write a prompt and its response {instruction['response'][:60]!r} in one piece"
-        )
-    return list(ids[len(prompt_ids) :])
 
 
 def _logits_from(model: Any, inputs: Any, offset: int) -> torch.Tensor:

@@ -7,11 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL.Image import Image
-from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig, PreTrainedModel, ProcessorMixin
+from transformers import (
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    BatchFeature,
+    GenerationConfig,
+    PreTrainedModel,
+    ProcessorMixin,
+)
 from transformers.utils.hub import cached_file, extract_commit_hash
 
 from aesexpert.bench.errors import BenchError
+from aesexpert.models.conversations import Conversation, to_inputs
 
 
 _MODEL_FILES = ("*config.json", "tokenizer.*", "chat_template*", "*.safetensors", "pytorch_model*.bin")
@@ -35,47 +42,20 @@ class VisionLanguageModel:
     model: PreTrainedModel
     processor: ProcessorMixin
 
-    @torch.inference_mode()
-    def answer(self, prompts: Sequence[str], pictures: Sequence[Image], max_new_tokens: int) -> list[str]:
-        """Answers a batch of questions, each about one picture, by greedy decoding.
-
-        Args:
-            prompts (`Sequence[str]`): The questions.
-            pictures (`Sequence[Image]`): Their pictures, as many.
-            max_new_tokens (`int`): How many tokens an answer may have.
-
-        Returns:
-            `list[str]`: The answers, without special tokens and outer blanks.
-        """
-        conversations = [
-            [{"role": "user", "content": [{"type": "image", "image": picture}, {"type": "text", "text": prompt}]}]
-            for prompt, picture in zip(prompts, pictures, strict=True)
-        ]
-        inputs = self.encode(conversations, padding_side="left", add_generation_prompt=True)
-        generated = self.model.generate(**inputs, max_new_tokens=max_new_tokens)
-        answers = self.processor.batch_decode(generated[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-        return [answer.strip() for answer in answers]
-
-    def encode(self, conversations: Sequence[Any], padding_side: str, **template_options: bool) -> Any:
+    def encode(
+        self, conversations: Sequence[Conversation], padding_side: str = "left", **template_options: bool
+    ) -> BatchFeature:
         """Turns conversations with pictures into a padded batch on the model's device.
 
         Args:
-            conversations (`Sequence[Any]`): Lists of messages, as chat templates read them.
-            padding_side (`str`): `"left"` or `"right"`.
+            conversations (`Sequence[Conversation]`): Lists of messages, as chat templates read them.
+            padding_side (`str`, *optional*, defaults to `"left"`): `"left"` or `"right"`.
             template_options (`bool`): Options of the chat template.
 
         Returns:
             `BatchFeature`: `input_ids` and `attention_mask` of shape `(B, S)`, and whatever else the model takes.
         """
-        batch = self.processor.apply_chat_template(
-            list(conversations),
-            tokenize=True,
-            return_dict=True,
-            return_tensors="pt",
-            processor_kwargs={"padding": True, "padding_side": padding_side},
-            **template_options,
-        )
-        return batch.to(self.model.device, self.model.dtype)
+        return to_inputs(self.model, self.processor, conversations, padding_side, **template_options)
 
 
 def load_model(model_id: str) -> VisionLanguageModel:

@@ -9,6 +9,7 @@ from typing import Any
 from aesexpert.bench.errors import BenchError
 from aesexpert.bench.folder import LOSS, REFERENCES, RUN, read_answers, read_json
 from aesexpert.bench.judgements import NOTHING_JUDGED, Judgements, read_judgements
+from aesexpert.bench.scoring import Scoring
 from aesexpert.taxonomy import CHOICE_TASKS, Task
 
 
@@ -87,13 +88,20 @@ def read_runs(folders: Collection[str | Path]) -> RunSet:
 def _names(paths: Sequence[Path]) -> dict[Path, str]:
     """Names every folder after its model, and tells folders of equally named models apart by their own names."""
     identities = [read_json(path / RUN) if (path / RUN).is_file() else read_json(path / LOSS)["run"] for path in paths]
-    suffixes = [f" ({identity['control']})" if identity["control"] else "" for identity in identities]
+    suffixes = [_suffix(identity) for identity in identities]
     names = [Path(identity["model"]).name + suffix for identity, suffix in zip(identities, suffixes, strict=True)]
     states = [(name, identity["model_fingerprint"]) for name, identity in zip(names, identities, strict=True)]
     ambiguous = {name for name, _ in states if len({state for other, state in states if other == name}) > 1}
     return {
         path: f"{name} [{path.name}]" if name in ambiguous else name for path, name in zip(paths, names, strict=True)
     }
+
+
+def _suffix(identity: Mapping[str, Any]) -> str:
+    """What distinguishes a run from the usual one, which the paper's rows compare with."""
+    scoring = identity.get("settings", {}).get("scoring", Scoring.GENERATE)  # a response loss has none
+    unusual = [scoring if scoring != Scoring.GENERATE else None, identity["control"]]
+    return "".join(f" ({name})" for name in unusual if name)
 
 
 def _check_same_data(identities: Mapping[Path, Mapping[str, Any]]) -> None:

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from aesexpert.bench.scoring import Scoring
 from aesexpert.cli._command import Subparsers, add_command, add_group, positive
 from aesexpert.cli._llm import add_model_options, ask, estimate, parameters
 from aesexpert.taxonomy import Task
@@ -23,13 +24,14 @@ def run(options: argparse.Namespace) -> None:
     from aesexpert.bench import run as run_bench
     from aesexpert.bench.items import bench_file, data_name
 
-    out = options.out or _default_out(options, data_name(bench_file(options.data)))
+    out = options.out or _default_out(options, data_name(bench_file(options.data)), options.scoring)
     folder = run_bench(
         options.model,
         options.data,
         out,
         control=options.control,
         tasks=[Task(task) for task in options.tasks],
+        scoring=options.scoring,
         batch_size=options.batch_size,
     )
     print(f"answers in {folder}; next: aesexpert bench report {folder}")
@@ -79,8 +81,9 @@ def report(options: argparse.Namespace) -> None:
     print(f"\nthe whole report: {Path(options.out or options.folders[0]) / 'report.md'}")
 
 
-def _default_out(options: argparse.Namespace, data: str) -> str:
-    parts = [Path(options.model).resolve().name, data, options.control]
+def _default_out(options: argparse.Namespace, data: str, scoring: str = Scoring.GENERATE) -> str:
+    unusual = scoring if scoring != Scoring.GENERATE else None
+    parts = [Path(options.model).resolve().name, data, unusual, options.control]
     return f"reports/{'-'.join(part for part in parts if part)}"
 
 
@@ -89,7 +92,7 @@ def _add_run(commands: Subparsers) -> None:
     parser = add_command(commands, "run", run, "Ask a model all questions, or go on where a run stopped.", example)
     parser.add_argument("--model", required=True, help="model folder or Hub id (OWNER/NAME)")
     parser.add_argument("--data", required=True, help="folder with bench.jsonl, or a .jsonl file in such a folder")
-    parser.add_argument("--out", help="run folder (default: reports/MODEL-DATA[-swapped])")
+    parser.add_argument("--out", help="run folder (default: reports/MODEL-DATA[-logits][-swapped])")
     tasks = list(map(str, Task))
     parser.add_argument(
         "--tasks",
@@ -99,7 +102,14 @@ def _add_run(commands: Subparsers) -> None:
         metavar="TASK",
         help=f"of {', '.join(tasks)} (default: all)",
     )
-    _add_shared(parser, "questions")
+    parser.add_argument(
+        "--scoring",
+        choices=list(map(str, Scoring)),
+        default=str(Scoring.GENERATE),
+        help="how choices are taken: what the model writes, as in the paper, or its likeliest option letter "
+        "(default: %(default)s)",
+    )
+    _add_shared(parser, "pictures (with all of their questions)", batch_size=4)
 
 
 def _add_loss(commands: Subparsers) -> None:
@@ -111,12 +121,14 @@ def _add_loss(commands: Subparsers) -> None:
     parser.add_argument("--out", help="folder for loss.json (default: reports/MODEL-DATA[-swapped])")
     parser.add_argument("--split", default="validation", help="part of the data (default: %(default)s)")
     parser.add_argument("--limit", type=positive, help="instructions a picture, drawn at random (default: all)")
-    _add_shared(parser, "responses")
+    _add_shared(parser, "responses", batch_size=8)
 
 
-def _add_shared(parser: argparse.ArgumentParser, unit: str) -> None:
+def _add_shared(parser: argparse.ArgumentParser, unit: str, batch_size: int) -> None:
     parser.add_argument("--control", choices=["swapped"], help="show another picture with each picture's questions")
-    parser.add_argument("--batch-size", type=positive, default=8, help=f"{unit} at a time (default: %(default)s)")
+    parser.add_argument(
+        "--batch-size", type=positive, default=batch_size, help=f"{unit} at a time (default: %(default)s)"
+    )
 
 
 def _add_judge(commands: Subparsers) -> None:

@@ -109,7 +109,8 @@ class AesExpertSFTConfig(SFTConfig):
         if self.packing not in PACKINGS:
             raise ValueError(f"`packing` is {self.packing!r}, expected one of {', '.join(PACKINGS)}")
         # TRL refuses every packing of pictures, its own being of another kind
-        self.shared_prefix, self.packing = self.packing == "shared", False
+        self.shared_prefix = self.packing == "shared"
+        self.packing = False  # type: ignore[assignment]
         if self.instructions_per_picture is not None and self.instructions_per_picture < 1:
             raise ValueError(
                 f"`instructions_per_picture` is {self.instructions_per_picture}, expected a number from 1 on; "

@@ -1,5 +1,6 @@
 """AesMMIT's pictures as the rows that TRL trains on: one instruction a row, made when it is read."""
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
@@ -10,6 +11,8 @@ from datasets import Dataset
 
 from aesexpert.data.conversations import to_prompt_completion
 
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -48,6 +51,9 @@ def instruction_rows(
             f"no instruction is left of {len(pictures)} pictures with `kinds` {kinds or 'all'} and "
             f"`max_response_words` {max_response_words or 'any'}"
         )
+    left_out = len(pictures) - len({row for row, _ in index})
+    if left_out:
+        logger.warning("%d of %d pictures have no instruction to train on", left_out, len(pictures))
     originals = pictures["original"]
     rows = Dataset.from_dict(
         {
