@@ -229,10 +229,6 @@ class Journal:
         """Tells whether a batch's answer to a request is in the journal already."""
         return key in self._index.of_batch.get(batch, ())
 
-    def sync(self) -> None:
-        """Waits until everything is on the disk itself."""
-        os.fsync(self._file.fileno())
-
     def close(self) -> None:
         """Lets go of the file."""
         self._ballast.unlink(missing_ok=True)
