@@ -51,9 +51,9 @@ def test_tokens_and_cost_are_what_the_server_counted() -> None:
 
 @pytest.mark.parametrize("count", [300, pytest.param(2000, marks=pytest.mark.slow)])
 def test_faults_of_every_kind_in_one_run(tmp_path: Path, count: int) -> None:
-    config = Config(latency=0.05, jitter=0.02, p500=0.05, pbad=0.03, pdrop=0.02, pslow=0.02, hang=30.0, rps=100)
+    config = Config(latency=0.05, jitter=0.02, p500=0.05, pbad=0.03, pdrop=0.02, pslow=0.02, hang=1.0, rps=100)
     with serve(config) as (url, server):
-        answers = ask(url, count, tmp_path / "journal.jsonl", concurrency=128, timeout=3.0)
+        answers = ask(url, count, tmp_path / "journal.jsonl", concurrency=128)
         total = server.counts(full=True)
     assert len(answers) == count
     failures = [answer.failure for answer in answers.values() if answer.failure]
@@ -63,6 +63,12 @@ def test_faults_of_every_kind_in_one_run(tmp_path: Path, count: int) -> None:
     # the bucket holds the requests of a second: beyond these, the limit is what gets through
     times = sorted(total["times"])
     assert len(times) <= config.rps * (times[-1] + 1.2)
+
+
+def test_a_reply_that_comes_byte_by_byte_is_cut_off() -> None:
+    with serve(Config(pslow=1.0, hang=30.0)) as (url, server):
+        (answer,) = ask(url, 1, attempts=2, timeout=0.5).values()
+    assert answer.failure == "no whole reply within 0.5 s (attempt 2 of 2)"
 
 
 def test_a_429_is_no_attempt() -> None:

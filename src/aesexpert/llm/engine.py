@@ -270,7 +270,7 @@ class Engine:
                 )
             return read_completion(content)
         except TimeoutError:
-            raise Transient(f"no whole reply within {self._connection.timeout:.0f} s") from None
+            raise Transient(f"no whole reply within {self._connection.timeout:g} s") from None
         except self._openai.APIStatusError as error:
             raise self._connection.explain(error, "response_format" in body) from None
         except self._openai.APIError as error:
