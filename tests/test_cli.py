@@ -14,8 +14,8 @@ from tiny_data import write_tiny_source
 from tiny_models import build_tiny_llava
 
 
-COMMANDS = [["bench", "run"], ["bench", "loss"], ["bench", "report"], ["bench", "export"], ["data", "stats"], ["pull"]]
-COMMANDS += [["push", what] for what in ("dataset", "model", "metric")]
+COMMANDS = [["bench", name] for name in ("run", "loss", "judge", "report", "export")]
+COMMANDS += [["data", "stats"], ["pull"], *(["push", what] for what in ("dataset", "model", "metric"))]
 
 
 def aesexpert(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -40,12 +40,12 @@ def test_every_group_has_help(arguments: list[str]) -> None:
     assert result.stdout.startswith("usage: aesexpert")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS, ["generate"]])
 def test_help_has_an_example_that_parses(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     example = re.search(r"example:\n  aesexpert (.+)", aesexpert(*command, "--help").stdout)
     assert example
     called = []
-    module, function = (command * 2)[:2]
+    module, function = (command * 2)[:2]  # a command that is no group's has its module to itself
     monkeypatch.setattr(f"aesexpert.cli.{module}.{function}", called.append)
     main(example[1].split())
     assert len(called) == 1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from aesexpert.bench.errors import BenchError
+    from aesexpert.bench.judge import to_judge, write_judgements
     from aesexpert.bench.loss import response_loss
     from aesexpert.bench.prompts import task_prompt
     from aesexpert.bench.report import write_report
@@ -20,12 +21,24 @@ _HOMES = {
     "Results": "results",
     "read_results": "results",
     "response_loss": "loss",
+    "to_judge": "judge",
+    "write_judgements": "judge",
     "run": "runner",
     "task_prompt": "prompts",
     "write_report": "report",
 }
 
-__all__ = ["BenchError", "Results", "read_results", "response_loss", "run", "task_prompt", "write_report"]
+__all__ = [
+    "BenchError",
+    "Results",
+    "read_results",
+    "response_loss",
+    "run",
+    "task_prompt",
+    "to_judge",
+    "write_judgements",
+    "write_report",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,11 +1,12 @@
 """The report as Markdown, laid out like the paper's tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from aesexpert.bench.results import Results
 from aesexpert.bench.scores import ALL_CHOICE_TASKS, Group, Row
 from aesexpert.bench.statistics import CONFIDENCE, RESAMPLES, Score
-from aesexpert.taxonomy import CHOICE_TASKS, EmpathyDimension, PerceptionDimension, Task
+from aesexpert.taxonomy import CHOICE_TASKS, Criterion, EmpathyDimension, PerceptionDimension, Task
 
 
 NOTHING = "\N{EN DASH}"
@@ -52,7 +53,7 @@ def to_markdown(results: Results, radar: str | None) -> str:
         parts += ["## All choice questions", _totals_table(results, ALL_CHOICE_TASKS)]
     for task in tasks:
         parts += _task_section(results, task)
-    return "\n\n".join([*parts, *loss_section(results)]) + "\n"
+    return "\n\n".join([*parts, *judgement_section(results), *loss_section(results)]) + "\n"
 
 
 def overview(results: Results) -> str:
@@ -67,7 +68,7 @@ def overview(results: Results) -> str:
     parts = [main_section(results)] if results.rows else []
     if any(group.task == ALL_CHOICE_TASKS for group in results.groups):
         parts += ["## All choice questions", _totals_table(results, ALL_CHOICE_TASKS)]
-    return "\n\n".join([*parts, *loss_section(results)])
+    return "\n\n".join([*parts, *judgement_section(results), *loss_section(results)])
 
 
 def _introduction(results: Results) -> str:
@@ -169,6 +170,47 @@ def _interval(score: Score) -> str:
     if score.value is None or score.low is None or score.high is None:
         return NOTHING
     return f"{100 * score.value:.1f} [{100 * score.low:.1f}, {100 * score.high:.1f}]"
+
+
+def judgement_section(results: Results) -> list[str]:
+    """Writes the section of Table 7, and how far the judges can be trusted.
+
+    Args:
+        results (`Results`): The scores.
+
+    Returns:
+        `list[str]`: A heading, explanations and two tables; empty if nothing was judged.
+    """
+    rows = [row for row in results.rows if row.judge]
+    if not rows:
+        return []
+    scores = [[row.name, str(row.judge["judged"]), *_judged(row)] for row in rows]
+    trust = [[row.name, row.judge["judge"], *_trust(row.judge)] for row in rows]
+    header = ["Model", "Judge", *(f"SD, alpha: {criterion}" for criterion in Criterion), "r with length", "Words"]
+    return [
+        "## AesI: interpretation (Table 7)",
+        "Scores from 0 to 2 by a language model, the mean of all rounds. n counts answers.",
+        render(["Model", "n", *map(str, Criterion), _TASK_NAMES[Task.INTERPRETATION]], scores),
+        "How far the judge agrees with itself from round to round: standard deviation within an answer, and "
+        "Krippendorff's alpha. r is the correlation of score and number of words. Scores by different judges are not "
+        "comparable.",
+        render(header, trust),
+    ]
+
+
+def _judged(row: Row) -> list[str]:
+    scores = [row.metric[f"interpretation/{criterion}"] for criterion in Criterion]
+    return [NOTHING if score is None else f"{score:.3f}" for score in (*scores, row.interpretation)]
+
+
+def _trust(judge: Mapping[str, Any]) -> list[str]:
+    found = [judge["agreement"][criterion] for criterion in Criterion]
+    cells = [f"{entry['standard_deviation']:.2f}, {_rounded(entry['alpha'])}" for entry in found]
+    return [*cells, _rounded(judge["length"]["correlation"]), f"{judge['length']['mean_words']:.0f}"]
+
+
+def _rounded(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.2f}"
 
 
 def loss_section(results: Results) -> list[str]:

@@ -14,6 +14,7 @@ from aesexpert.bench.markdown import to_markdown
 from aesexpert.bench.results import Results, read_results
 from aesexpert.bench.scores import Row
 from aesexpert.bench.statistics import CONFIDENCE, RESAMPLES, SEED
+from aesexpert.taxonomy import Criterion
 
 
 MARKDOWN, TABLE, JSON, RADAR = "report.md", "report.csv", "report.json", "radar.png"
@@ -73,6 +74,7 @@ def to_json(results: Results) -> dict[str, Any]:
                 "rank": rank,
                 "interpretation": row.interpretation,
                 "metric": row.metric,
+                "judge": dict(row.judge),
                 "scores": list(_score_rows(row)),
             }
             for row, rank in zip(results.rows, results.ranks, strict=True)
@@ -99,6 +101,9 @@ def to_csv(results: Results) -> str:
         for task, value in (("interpretation", row.interpretation), ("overall", row.overall)):
             if value is not None:
                 writer.writerow({**named, "task": task, "by": "all", "value": value})
+        for criterion in Criterion if row.judge else ():
+            judged = {"task": "interpretation", "by": "criterion", "label": criterion.value}
+            writer.writerow({**named, **judged, "value": row.metric[f"interpretation/{criterion}"]})
     for loss in results.losses:
         label, n = {"by": "kind", "label": loss["kind"]}, {"n": loss["instructions"], "value": loss["loss"]}
         writer.writerow({"name": loss["name"], "kind": "run", "task": f"response loss, {loss['data']}", **label, **n})

@@ -8,6 +8,7 @@ from typing import Any
 
 from aesexpert.bench.errors import BenchError
 from aesexpert.bench.folder import LOSS, REFERENCES, RUN, read_answers, read_json
+from aesexpert.bench.judgements import NOTHING_JUDGED, Judgements, read_judgements
 from aesexpert.bench.scoring import Scoring
 from aesexpert.taxonomy import CHOICE_TASKS, Task
 
@@ -21,12 +22,14 @@ class Run:
         kind (`str`): `"run"` or `"baseline"`.
         control (`str`, *optional*): `"swapped"`, or none for a usual run.
         answers (`Mapping[tuple[str, str], str]`): The responses by `image_id` and task.
+        judgements (`Judgements`, *optional*): What a judge said of the answers to AesI.
     """
 
     name: str
     kind: str
     control: str | None
     answers: Mapping[tuple[str, str], str]
+    judgements: Judgements = NOTHING_JUDGED
 
     @property
     def tasks(self) -> list[Task]:
@@ -115,7 +118,8 @@ def _read_references(folder: Path) -> list[dict[str, Any]]:
 
 
 def _read_run(folder: Path, name: str, identity: Mapping[str, Any], references: Sequence[dict[str, Any]]) -> Run:
-    run = Run(name, "run", identity["control"], read_answers(folder))
+    answers = read_answers(folder)
+    run = Run(name, "run", identity["control"], answers, read_judgements(folder, answers))
     if not run.tasks:
         raise BenchError(f"{folder} has no answers yet; run the benchmark first")
     for task in run.tasks:

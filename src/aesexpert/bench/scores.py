@@ -1,7 +1,7 @@
 """From answers to the numbers of Tables 3 to 7, group by group."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,6 +55,7 @@ class Row:
         overall (`float`, *optional*): The overall score, as a fraction; none without AesI.
         asked_interpretation (`bool`): Whether AesI was asked at all.
         metric (`Mapping[str, Any]`): Everything that the `aesbench` metric says.
+        judge (`Mapping[str, Any]`): Who judged AesI, and how far the judge agrees with itself; empty without a judge.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Row:
     overall: float | None
     asked_interpretation: bool
     metric: Mapping[str, Any]
+    judge: Mapping[str, Any] = field(default_factory=dict)
 
     def value(self, group: Group) -> float | None:
         """The accuracy of a group, none where it was not measured."""
@@ -106,6 +108,7 @@ def score_run(run: Run, references: Sequence[Mapping[str, Any]], groups: Sequenc
         overall=metric.get("overall"),
         asked_interpretation=Task.INTERPRETATION in run.tasks,
         metric=metric,
+        judge=run.judgements.judge,
     )
 
 
@@ -113,7 +116,8 @@ def _metric(run: Run, references: Sequence[Mapping[str, Any]]) -> dict[str, Any]
     predictions, asked = [], []
     for reference in references:
         answers = {task.value: run.answers.get((reference["image_id"], task.value), "") for task in CHOICE_TASKS}
-        predictions.append({**answers, "interpretation": NOT_JUDGED})
+        judged = run.judgements.scores.get(reference["image_id"], NOT_JUDGED)
+        predictions.append({**answers, "interpretation": judged})
         tasks = {
             task.value: reference[task] if task in run.tasks else {**reference[task], "options": [], "answer": ""}
             for task in CHOICE_TASKS

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Sequence
 
 from aesexpert._version import __version__
-from aesexpert.cli import bench, data, pull, push
+from aesexpert.cli import bench, data, generate, pull, push
+from aesexpert.llm.errors import Interrupted
 
 
-GROUPS = (bench, data, pull, push)
+GROUPS = (bench, data, generate, pull, push)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -30,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not (type(error).__module__.startswith("aesexpert.") or isinstance(error, FileNotFoundError)):
             raise
         print(f"aesexpert: error: {error}", file=sys.stderr)
-        sys.exit(1)
+        # a job that was told to stop says so in its status, as a shell expects
+        sys.exit(128 + error.signal_number if isinstance(error, Interrupted) else 1)
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from aesexpert.bench.scoring import Scoring
 from aesexpert.cli._command import Subparsers, add_command, add_group, positive
+from aesexpert.cli._llm import add_model_options, ask, estimate, parameters
 from aesexpert.taxonomy import Task
 
 
@@ -13,6 +14,7 @@ def add_to(groups: Subparsers) -> None:
     commands = add_group(groups, "bench", "Run AesBench and report it.")
     _add_run(commands)
     _add_loss(commands)
+    _add_judge(commands)
     _add_report(commands)
     _add_export(commands)
 
@@ -53,6 +55,21 @@ def loss(options: argparse.Namespace) -> None:
     )
     for kind, numbers in {"all": result["overall"], **result["kinds"]}.items():
         print(f"{kind}: {numbers['loss']:.4f} nats a token ({numbers['tokens']} tokens)")
+
+
+def judge(options: argparse.Namespace) -> None:
+    """`aesexpert bench judge`: has a language model score the written answers of a run."""
+    from aesexpert.bench.judge import JOURNAL, ROUNDS, TOKENS_A_JUDGEMENT, requests, to_judge, write_judgements
+
+    judged = to_judge(options.folder)
+    asked = requests(judged, parameters(options))
+    if options.dry_run:
+        estimate(asked, TOKENS_A_JUDGEMENT, options)
+    elif ask(options, asked, ROUNDS * len(judged), f"{options.folder}/{JOURNAL}"):
+        summary = write_judgements(options.folder, options.model, judged, parameters(options))
+        print(f"AesI {summary['interpretation']:.3f} of 2 over {summary['judged']} answers", end="")
+        print(f", {summary['not_judged']} not judged" if summary["not_judged"] else "", end="")
+        print(f"; next: aesexpert bench report {options.folder}")
 
 
 def report(options: argparse.Namespace) -> None:
@@ -121,6 +138,14 @@ def _add_shared(parser: argparse.ArgumentParser, unit: str, batch_size: int) -> 
     parser.add_argument(
         "--batch-size", type=positive, default=batch_size, help=f"{unit} at a time (default: %(default)s)"
     )
+
+
+def _add_judge(commands: Subparsers) -> None:
+    example = "aesexpert bench judge reports/demo --model gpt-4o"
+    description = "Have a language model score the written answers (AesI), or go on where it stopped."
+    parser = add_command(commands, "judge", judge, description, example)
+    parser.add_argument("folder", metavar="DIR", help="run folder")
+    add_model_options(parser)
 
 
 def _add_report(commands: Subparsers) -> None:

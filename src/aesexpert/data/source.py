@@ -54,6 +54,7 @@ __all__ = [
     "SourceError",
     "SourceFolder",
     "read_bench",
+    "read_feedback",
     "read_source",
     "source_row",
 ]
@@ -105,6 +106,31 @@ def read_source(folder: str | Path, skip_bad: bool = False) -> SourceFolder:
         )
         raise SourceError(folder, [*problems, nothing])
     return SourceFolder(folder, pictures, feedback, questions, problems)
+
+
+def read_feedback(folder: str | Path) -> dict[str, list[Feedback]]:
+    """Reads and checks the critiques of a source folder without opening its pictures.
+
+    Args:
+        folder (`str` or `Path`): The folder.
+
+    Returns:
+        `dict[str, list[Feedback]]`: Critiques by `image_id`, in the order of `feedback.jsonl`.
+
+    Raises:
+        `SourceError`: If a critique is wrong, or if there is none.
+    """
+    folder = Path(folder)
+    problems: list[Problem] = []
+    if not (folder / SOURCES).is_file():
+        raise SourceError(folder, [_no_sources()])
+    names = {row.text("image_id") for row in read_csv(folder / SOURCES, _REQUIRED_COLUMNS, problems)}
+    feedback = _read_annotations(folder / FEEDBACK, _read_feedback, dict.fromkeys(names, True), problems)
+    if not problems and not feedback:
+        problems.append(Problem(FEEDBACK, None, "file", "missing or without a row", "critiques", "add them"))
+    if problems:
+        raise SourceError(folder, problems)
+    return feedback
 
 
 def read_bench(path: str | Path) -> list[BenchRecord]:
@@ -164,10 +190,7 @@ def source_row(folder: Path, picture: Picture) -> dict[str, str]:
 def _read_pictures(folder: Path, problems: list[Problem]) -> dict[str, Picture | None]:
     path = folder / SOURCES
     if not path.is_file():
-        expected = f"a table with the columns {', '.join(_REQUIRED_COLUMNS)}"
-        raise SourceError(
-            folder, [Problem(SOURCES, None, "file", "missing", expected, "add it or name another folder")]
-        )
+        raise SourceError(folder, [_no_sources()])
     found: list[Problem] = []
     rows = [(row, _read_picture(row, folder / IMAGES)) for row in read_csv(path, _REQUIRED_COLUMNS, found)]
     _compare_pictures(rows)
@@ -179,6 +202,11 @@ def _read_pictures(folder: Path, problems: list[Problem]) -> dict[str, Picture |
         found.append(Problem(SOURCES, None, "file", "without rows", "one row a picture", "add the pictures"))
     problems += sorted(found, key=lambda problem: problem.line or 0)
     return known
+
+
+def _no_sources() -> Problem:
+    expected = f"a table with the columns {', '.join(_REQUIRED_COLUMNS)}"
+    return Problem(SOURCES, None, "file", "missing", expected, "add it or name another folder")
 
 
 def _compare_pictures(rows: Sequence[tuple[Row, Picture]]) -> None:
@@ -244,7 +272,7 @@ def _check_file(row: Row, path: Path) -> None:
         row.refuse("file", f"{name}, {error.strerror}", "a file that can be read", "see to its permissions and disk")
 
 
-def _read_image_id(row: Row, known: _Known) -> str:
+def _read_image_id(row: Row, known: Mapping[str, object]) -> str:
     image_id = row.text("image_id")
     if image_id and image_id not in known:
         row.refuse("image_id", shown(image_id), f"a picture of {SOURCES}", "add it there or remove the row")
@@ -252,7 +280,7 @@ def _read_image_id(row: Row, known: _Known) -> str:
 
 
 def _read_annotations(
-    path: Path, read: Callable[[Row], Annotation], known: _Known, problems: list[Problem]
+    path: Path, read: Callable[[Row], Annotation], known: Mapping[str, object], problems: list[Problem]
 ) -> dict[str, list[Annotation]]:
     annotations: dict[str, list[Annotation]] = {}
     lines: dict[tuple[str, Annotation], int] = {}
