@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 
 from aesexpert._version import __version__
-from aesexpert.cli import bench, data
+from aesexpert.cli import bench, convert, data
 
 
-GROUPS = (bench, data)
+GROUPS = (bench, data, convert)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
