@@ -14,6 +14,7 @@ def add_to(groups: Subparsers) -> None:
     _add_run(commands)
     _add_loss(commands)
     _add_report(commands)
+    _add_training_data(commands)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -120,3 +121,19 @@ def _add_report(commands: Subparsers) -> None:
     parser.add_argument("folders", nargs="+", metavar="DIR", help="run folder")
     parser.add_argument("--out", help="where to write (default: the first run folder)")
     parser.add_argument("--paper", action="store_true", help="add the rows of the paper's Table 3")
+
+
+def training_data(options: argparse.Namespace) -> None:
+    """`aesexpert bench training-data`: compares models that were tuned on different data."""
+    from aesexpert.bench.training_data import MARKDOWN, write_training_data_report
+
+    write_training_data_report(options.folders, options.out)
+    print((Path(options.out) / MARKDOWN).read_text(encoding="utf-8"))
+
+
+def _add_training_data(commands: Subparsers) -> None:
+    example = "aesexpert bench training-data reports/feedback-only reports/full --out reports/training-data"
+    description = "Compare models that were tuned on different data (figure 4)."
+    parser = add_command(commands, "training-data", training_data, description, example)
+    parser.add_argument("folders", nargs="+", metavar="DIR", help="run folder of a model")
+    parser.add_argument("--out", required=True, help="where to write")
