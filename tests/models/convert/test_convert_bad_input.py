@@ -179,7 +179,7 @@ def test_an_output_that_exists(tmp_path):
 def test_too_little_disk(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")(0, 0, 1000)
     monkeypatch.setattr(writer.shutil, "disk_usage", lambda path: usage)
-    refused(tmp_path, OWL2, "has 0.0 GB free, but the checkpoint needs 0.1 GB")
+    refused(tmp_path, OWL2, "has 0 MB free, but the checkpoint needs 21 MB")
 
 
 def test_a_failure_while_writing_leaves_nothing(tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ from aesexpert.models.convert.weights import open_tensors
 
 # What may be in memory besides the pages of the source file: converted copies of the tensors of one shard.
 SHARD_BYTES = 500_000_000
-_SPARE_BYTES = 100_000_000
+_SPARE_BYTES = 20_000_000  # tokenizer, code, card
 
 
 @contextmanager
@@ -77,7 +77,7 @@ def check_space(plan: Plan, dtype: torch.dtype, out: Path) -> None:
     free = shutil.disk_usage(place).free
     if free < needed:
         raise ConversionError(
-            f"{place} has {free / 1e9:.1f} GB free, but the checkpoint needs {needed / 1e9:.1f} GB; make room, or "
+            f"{place} has {free / 1e6:,.0f} MB free, but the checkpoint needs {needed / 1e6:,.0f} MB; make room, or "
             "choose a place on another disk or a smaller --dtype"
         )
 
