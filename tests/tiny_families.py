@@ -20,8 +20,13 @@ from transformers import (
     Qwen3VLProcessor,
 )
 
-from aesexpert.models import AesExpertForConditionalGeneration, AesExpertProcessor
-from tiny_models import CHAT_TEMPLATE, build_tiny_llava, tiny_tokenizer
+from aesexpert.models import (
+    AesExpertForConditionalGeneration,
+    AesExpertOwl2ForConditionalGeneration,
+    AesExpertOwl2Processor,
+    AesExpertProcessor,
+)
+from tiny_models import CHAT_TEMPLATE, build_tiny_llava, build_tiny_owl2, tiny_tokenizer
 
 
 TEXT = {
@@ -78,6 +83,12 @@ def llava(tmp_path) -> Family:
 def aesexpert(tmp_path) -> Family:
     folder = build_tiny_llava(tmp_path / "llava")
     return AesExpertForConditionalGeneration.from_pretrained(folder), AesExpertProcessor.from_pretrained(folder)
+
+
+def aesexpert_owl2(tmp_path) -> Family:
+    folder = build_tiny_owl2(tmp_path / "owl2")
+    model = AesExpertOwl2ForConditionalGeneration.from_pretrained(folder)
+    return model, AesExpertOwl2Processor.from_pretrained(folder)
 
 
 def smolvlm(tmp_path) -> Family:
@@ -172,5 +183,6 @@ def qwen3_vl(tmp_path) -> Family:
 
 
 FAMILIES: dict[str, Callable[..., Family]] = {
-    family.__name__: family for family in (aesexpert, llava, smolvlm, internvl, qwen2_vl, qwen2_5_vl, qwen3_vl)
+    family.__name__: family
+    for family in (aesexpert, aesexpert_owl2, llava, smolvlm, internvl, qwen2_vl, qwen2_5_vl, qwen3_vl)
 }

@@ -1,6 +1,7 @@
 """Tiny random checkpoints, built on the fly: two layers a part, a few kilobytes, on the real architectures."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -19,6 +20,8 @@ from transformers import (
     PreTrainedTokenizerFast,
     ProcessorMixin,
 )
+
+from aesexpert.models import AesExpertOwl2Config, AesExpertOwl2ForConditionalGeneration, AesExpertOwl2Processor
 
 
 IMAGE_SIZE = 28
@@ -145,3 +148,55 @@ def save(folder: Path, model: PreTrainedModel, processor: ProcessorMixin) -> Pat
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
+
+
+def tiny_owl2_config(vocab_size: int, image_token_id: int, **text: Any) -> AesExpertOwl2Config:
+    """An AesExpertOwl2 of two layers a part, with five vectors a picture of 28 px."""
+    return AesExpertOwl2Config(
+        vision_config={
+            "model_type": "clip_vision_model",
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "image_size": IMAGE_SIZE,
+            "patch_size": PATCH_SIZE,
+            "layer_norm_eps": 1e-6,
+        },
+        abstractor_config={
+            "hidden_size": 32,
+            "intermediate_size": 48,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "num_queries": 4,
+            "grid_size": IMAGE_SIZE // PATCH_SIZE,
+        },
+        text_config={
+            "vocab_size": vocab_size,
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "max_position_embeddings": 2048,
+            "initializer_range": 0.3,
+            "pad_token_id": 0,
+            **text,
+        },
+        image_token_id=image_token_id,
+    )
+
+
+def build_tiny_owl2(folder: Path, seed: int = 0) -> Path:
+    """Writes an `aesexpert_owl2` checkpoint with its processor."""
+    tokenizer = tiny_tokenizer()
+    tokens = {"bos_token_id": None, "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
+    config = tiny_owl2_config(len(tokenizer), tokenizer.convert_tokens_to_ids("<image>"), **tokens)
+    processor = AesExpertOwl2Processor(
+        image_processor=CLIPImageProcessorPil(size={"height": IMAGE_SIZE, "width": IMAGE_SIZE}, do_center_crop=False),
+        tokenizer=tokenizer,
+        image_seq_length=config.image_seq_length,
+        image_token="<image>",
+        chat_template=CHAT_TEMPLATE,
+    )
+    torch.manual_seed(seed)
+    return save(folder, AesExpertOwl2ForConditionalGeneration(config), processor)

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
         AesExpertConfig,
         AesExpertForConditionalGeneration,
         AesExpertModel,
+        AesExpertOwl2Config,
+        AesExpertOwl2ForConditionalGeneration,
+        AesExpertOwl2Model,
+        AesExpertOwl2Processor,
         AesExpertProcessor,
     )
 
@@ -24,6 +28,10 @@ _HOMES = {
     "AesExpertConfig": "aesexpert.models",
     "AesExpertModel": "aesexpert.models",
     "AesExpertForConditionalGeneration": "aesexpert.models",
+    "AesExpertOwl2Config": "aesexpert.models",
+    "AesExpertOwl2ForConditionalGeneration": "aesexpert.models",
+    "AesExpertOwl2Model": "aesexpert.models",
+    "AesExpertOwl2Processor": "aesexpert.models",
     "AesExpertProcessor": "aesexpert.models",
 }
 
@@ -31,6 +39,10 @@ __all__ = [
     "AesExpertConfig",
     "AesExpertForConditionalGeneration",
     "AesExpertModel",
+    "AesExpertOwl2Config",
+    "AesExpertOwl2ForConditionalGeneration",
+    "AesExpertOwl2Model",
+    "AesExpertOwl2Processor",
     "AesExpertProcessor",
     "AesMMIT",
     "__version__",

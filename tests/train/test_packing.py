@@ -64,7 +64,8 @@ def assert_equal_training(model: nn.Module, single: dict[str, Any], packed: dict
     assert packed_loss == pytest.approx(loss, rel=1e-5)
     assert expected.keys() == actual.keys()
     for name, gradient in expected.items():
-        difference = (actual[name] - gradient).norm() / gradient.norm().clamp(min=1e-6)
+        # a bias on all keys alike changes no attention: its gradient is zero but for rounding
+        difference = (actual[name] - gradient).norm() / gradient.norm().clamp(min=1e-4)
         assert difference < 1e-5, name
 
 

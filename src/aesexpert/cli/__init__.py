@@ -8,11 +8,11 @@ import sys
 from collections.abc import Sequence
 
 from aesexpert._version import __version__
-from aesexpert.cli import bench, data, generate, pull, push
+from aesexpert.cli import bench, convert, data, generate, pull, push
 from aesexpert.llm.errors import Interrupted
 
 
-GROUPS = (bench, data, generate, pull, push)
+GROUPS = (bench, data, convert, generate, pull, push)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -17,6 +17,7 @@ def add_to(groups: Subparsers) -> None:
     _add_judge(commands)
     _add_report(commands)
     _add_export(commands)
+    _add_training_data(commands)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -80,6 +81,14 @@ def report(options: argparse.Namespace) -> None:
     results = write_report(options.folders, options.out, options.paper)
     print(overview(results))
     print(f"\nthe whole report: {Path(options.out or options.folders[0]) / 'report.md'}")
+
+
+def training_data(options: argparse.Namespace) -> None:
+    """`aesexpert bench training-data`: compares models that were tuned on different data."""
+    from aesexpert.bench.training_data import MARKDOWN, write_training_data_report
+
+    write_training_data_report(options.folders, options.out)
+    print((Path(options.out) / MARKDOWN).read_text(encoding="utf-8"))
 
 
 def export(options: argparse.Namespace) -> None:
@@ -162,3 +171,11 @@ def _add_export(commands: Subparsers) -> None:
     parser = add_command(commands, "export", export, description, example)
     parser.add_argument("folder", metavar="DIR", help="run folder")
     parser.add_argument("--out", help="where to write (default: submission/ in the run folder)")
+
+
+def _add_training_data(commands: Subparsers) -> None:
+    example = "aesexpert bench training-data reports/feedback-only reports/full --out reports/training-data"
+    description = "Compare models that were tuned on different data (figure 4)."
+    parser = add_command(commands, "training-data", training_data, description, example)
+    parser.add_argument("folders", nargs="+", metavar="DIR", help="run folder of a model")
+    parser.add_argument("--out", required=True, help="where to write")

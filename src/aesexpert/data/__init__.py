@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 
 if TYPE_CHECKING:
+    from aesexpert.data.ava_comments import read_ava_comments
     from aesexpert.data.builder import AesMMIT
     from aesexpert.data.conversations import (
         Instruction,
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
         to_messages,
         to_prompt_completion,
     )
+    from aesexpert.data.export import export_llava
     from aesexpert.data.features import ALL_FEATURES, CONFIGS, FEATURES
     from aesexpert.data.parquet import write_dataset
     from aesexpert.data.problems import Problem, SourceError
@@ -53,8 +55,10 @@ _HOMES = {
     "by_split": "splits",
     "choice_question": "conversations",
     "dataset_statistics": "statistics",
+    "export_llava": "export",
     "lettered": "conversations",
     "multiple_choice_prompt": "conversations",
+    "read_ava_comments": "ava_comments",
     "read_bench": "source",
     "read_source": "source",
     "source_statistics": "statistics",
@@ -84,8 +88,10 @@ __all__ = [
     "by_split",
     "choice_question",
     "dataset_statistics",
+    "export_llava",
     "lettered",
     "multiple_choice_prompt",
+    "read_ava_comments",
     "read_bench",
     "read_source",
     "source_statistics",

@@ -14,6 +14,8 @@ from transformers import (
     PreTrainedModel,
     ProcessorMixin,
 )
+from transformers.dynamic_module_utils import custom_object_save
+from transformers.image_processing_utils import BaseImageProcessor
 
 from aesexpert.models.configuration_aesexpert import AesExpertConfig
 from aesexpert.models.modeling_aesexpert import AesExpertForConditionalGeneration
@@ -72,9 +74,46 @@ def save_checkpoint(
     _forget_paths(model.config)
     processor.tokenizer.init_kwargs.pop("name_or_path", None)
     if checkpoint_format is CheckpointFormat.AESEXPERT:
-        _carry_code(model, processor, Path(folder))
+        _carry_code(model.config, processor, Path(folder))
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
+
+
+def save_architecture(
+    model: PreTrainedModel,
+    reader: ProcessorMixin | BaseImageProcessor,
+    folder: str | Path,
+    checkpoint_format: CheckpointFormat | str = CheckpointFormat.LLAVA,
+) -> PreTrainedConfig:
+    """
+    Write all of a checkpoint but its weights: the configuration, the processor, and code files where it needs them.
+
+    Args:
+        model ([`~transformers.PreTrainedModel`]): The model, which may be on the meta device.
+        reader ([`~transformers.ProcessorMixin`] or [`~transformers.BaseImageProcessor`]): Its processor, or the part
+            of it that reads pictures.
+        folder (`str` or `Path`): Where to write.
+        checkpoint_format (`CheckpointFormat` or `str`, *optional*, defaults to `"llava"`):
+            `"llava"` or `"aesexpert"` for the LLaVA design; other models always have their registered type.
+
+    Returns:
+        [`~transformers.PreTrainedConfig`]: The configuration that was written.
+    """
+    checkpoint_format = CheckpointFormat(checkpoint_format)
+    config, architecture = model.config, type(model)
+    if isinstance(model, LlavaForConditionalGeneration):
+        config_class, architecture, processor_class = _CLASSES[checkpoint_format]
+        config = config_class.from_dict(_fields(config))
+        if isinstance(reader, LlavaProcessor):
+            reader = _processor_as_class(reader, processor_class)
+        if checkpoint_format is CheckpointFormat.AESEXPERT:
+            _carry_code(config, reader, Path(folder))
+    else:
+        custom_object_save(model, folder, config=config)
+    config.architectures = [architecture.__name__]
+    config.save_pretrained(folder)
+    reader.save_pretrained(folder)
+    return config
 
 
 def _as_class(
@@ -115,10 +154,11 @@ def _forget_paths(config: PreTrainedConfig) -> None:
         part._name_or_path = ""
 
 
-def _carry_code(model: PreTrainedModel, processor: LlavaProcessor, folder: Path) -> None:
+def _carry_code(config: PreTrainedConfig, processor: ProcessorMixin | BaseImageProcessor, folder: Path) -> None:
     """Copy the code files and name their classes, so that the folder loads with `trust_remote_code=True` alone."""
-    model.config.auto_map = {auto: name for auto, name in _CODE.items() if auto != "AutoProcessor"}
-    processor.auto_map = {"AutoProcessor": _CODE["AutoProcessor"]}
+    config.auto_map = {auto: name for auto, name in _CODE.items() if auto != "AutoProcessor"}
+    if isinstance(processor, ProcessorMixin):
+        processor.auto_map = {"AutoProcessor": _CODE["AutoProcessor"]}
     folder.mkdir(parents=True, exist_ok=True)
     for module in {*(name.split(".")[0] for name in _CODE.values()), "modeling_segments"}:
         shutil.copyfile(Path(__file__).with_name(f"{module}.py"), folder / f"{module}.py")

@@ -12,6 +12,7 @@ from aesexpert.train.curves import CurvesCallback
 from aesexpert.train.freezing import freeze_vision_tower
 from aesexpert.train.instructions import instruction_rows
 from aesexpert.train.packing import SharedPrefixCollator
+from aesexpert.train.quantization import quantization_config
 from aesexpert.train.segments import take_segments
 from aesexpert.train.trainer import AesExpertTrainer
 
@@ -89,6 +90,7 @@ def _load_model(model: ModelConfig) -> PreTrainedModel:
         revision=model.model_revision,
         dtype=model.dtype,
         attn_implementation=model.attn_implementation,
+        quantization_config=quantization_config(model),
     )
 
 
