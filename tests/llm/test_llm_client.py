@@ -66,7 +66,7 @@ def test_faults_of_every_kind_in_one_run(tmp_path: Path, count: int) -> None:
 
 
 def test_a_reply_that_comes_byte_by_byte_is_cut_off() -> None:
-    with serve(Config(pslow=1.0, hang=30.0)) as (url, server):
+    with serve(Config(pslow=1.0, hang=30.0)) as (url, _):
         (answer,) = ask(url, 1, attempts=2, timeout=0.5).values()
     assert answer.failure == "no whole reply within 0.5 s (attempt 2 of 2)"
 
