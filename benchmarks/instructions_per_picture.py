@@ -40,7 +40,9 @@ def main() -> None:
     args = parser.parse_args()
     runs = list(product(PATHS, SEEDS))
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:  # one run a core, all alike
-        curves = dict(zip(runs, pool.map(lambda run: train(run[0], run[1], args.steps, args.pictures), runs), strict=True))
+        curves = dict(
+            zip(runs, pool.map(lambda run: train(run[0], run[1], args.steps, args.pictures), runs), strict=True)
+        )
     print("| path | seed | loss at the end | seconds an instruction |\n|---|--:|--:|--:|")
     for (path, seed), (seen, seconds, losses) in curves.items():
         print(f"| {path} | {seed} | {losses[-1]:.3f} | {seconds[-1] / seen[-1]:.2f} |")
