@@ -31,7 +31,11 @@ from aesexpert.taxonomy import AnswerFormat, Dimension, PerceptionDimension, Que
 
 
 FLAW = "What is the main technical flaw of this picture?"
-FLAW_REWORDED = ("Which technical flaw harms this picture most?", "Name the technical flaw of this picture.")
+FLAW_REWORDED = (
+    "Which technical flaw harms this picture most?",
+    "Name the technical flaw of this picture.",
+    "What went wrong when this picture was taken?",
+)
 SHARPNESS = "Is this picture sharp?"
 EXPOSURE = "How is the exposure of this picture?"
 QUALITY = "How is the technical quality of this picture?"
@@ -243,7 +247,7 @@ def _questions(image_id: str, damage: Damage | None) -> list[dict[str, Any]]:
         (EXPOSURE, damage.exposure if damage else WELL_EXPOSED, QuestionType.HOW),
         (QUALITY, LOW if damage else HIGH, QuestionType.HOW),
     ]
-    open_ended = [(question, flaw, QuestionType.WHAT) for question in (FLAW, FLAW_REWORDED[1])]
+    open_ended = [(question, flaw, QuestionType.WHAT) for question in (FLAW, *FLAW_REWORDED)]
     return [
         *(_question(image_id, question, flaw, QuestionType.WHAT, _flaws()) for question in (FLAW, FLAW_REWORDED[0])),
         *(_question(image_id, *asked) for asked in [*open_ended, Random(image_id).choice(others)]),

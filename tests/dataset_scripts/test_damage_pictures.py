@@ -17,7 +17,7 @@ from aesexpert.taxonomy import Split
 from tiny_data import read_json_lines, write_json_lines, write_tiny_source
 
 
-OF_A_PICTURE = 5  # questions about each version of a picture: four about its flaw, one more
+OF_A_PICTURE = 7  # questions about each version of a picture: six about its flaw, one more
 FLAW = "What is the main technical flaw of this picture?"
 SHARPNESS = "Is this picture sharp?"
 EXPOSURE = "How is the exposure of this picture?"
