@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from aesexpert.data.export import export_llava
     from aesexpert.data.features import ALL_FEATURES, CONFIGS, FEATURES
+    from aesexpert.data.llava_json import read_llava_json
     from aesexpert.data.parquet import write_dataset
     from aesexpert.data.problems import Problem, SourceError
     from aesexpert.data.records import (
@@ -59,6 +60,7 @@ _HOMES = {
     "lettered": "conversations",
     "multiple_choice_prompt": "conversations",
     "read_ava_comments": "ava_comments",
+    "read_llava_json": "llava_json",
     "read_bench": "source",
     "read_source": "source",
     "source_statistics": "statistics",
@@ -93,6 +95,7 @@ __all__ = [
     "multiple_choice_prompt",
     "read_ava_comments",
     "read_bench",
+    "read_llava_json",
     "read_source",
     "source_statistics",
     "to_instructions",
