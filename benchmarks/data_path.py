@@ -33,7 +33,7 @@ def feeding_rate(trainer: AesExpertTrainer, batches: int) -> float:
     loader = iter(trainer.get_train_dataloader())
     next(loader)
     start = time.perf_counter()
-    rows = sum(len(next(loader)["input_ids"]) for _ in range(batches))
+    rows = sum(int(next(loader)["segment_ids"].max(dim=1).values.sum()) for _ in range(batches))
     return rows / (time.perf_counter() - start)
 
 
