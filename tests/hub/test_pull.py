@@ -126,10 +126,20 @@ def test_revisions(command: Client, upload: Callable[..., None], server: Hub, tm
     assert result.returncode == 1 and "acme/dated has no such revision" in result.stderr
 
 
-@pytest.mark.parametrize("name", ["../evil.txt", "/tmp/evil.txt", "a/../../evil.txt", "a\\evil.txt"])
-def test_names_that_lead_outside(server: Hub, command: Client, upload: Callable[..., None], tmp_path: Path, name: str):
-    upload("acme/evil", {"a.txt": "harmless"})
-    folder = server.root / "models/acme/evil"
+@pytest.mark.parametrize(
+    "repo, name",
+    [
+        ("acme/upwards", "../evil.txt"),
+        ("acme/absolute", "/tmp/evil.txt"),
+        ("acme/round", "a/../../evil.txt"),
+        ("acme/windows", "a\\evil.txt"),
+    ],
+)
+def test_names_that_lead_outside(
+    server: Hub, command: Client, upload: Callable[..., None], tmp_path: Path, repo: str, name: str
+):
+    upload(repo, {"a.txt": "harmless"})
+    folder = server.root / "models" / repo
     commit = folder / "commits" / (json.loads((folder / "repo.json").read_text())["refs"]["refs/heads/main"] + ".json")
     content = json.loads(commit.read_text())
     content["files"][name] = content["files"]["a.txt"]
@@ -137,6 +147,6 @@ def test_names_that_lead_outside(server: Hub, command: Client, upload: Callable[
     read_commit.cache_clear()
     cwd = tmp_path / "a" / "b"
     cwd.mkdir(parents=True)
-    result = command("pull", "acme/evil", cwd=cwd)
+    result = command("pull", repo, cwd=cwd)
     assert result.returncode == 1 and repr(name) in result.stderr and "nothing was fetched" in result.stderr
     assert not list(tmp_path.rglob("*.txt"))

@@ -13,7 +13,6 @@ from fsspec.implementations.local import LocalFileSystem
 from huggingface_hub import HfFileSystem
 
 from aesexpert.data.archives import PasswordError, checked_members, open_archive, read_member
-from aesexpert.data.parquet import write_dataset
 from aesexpert.data.released import (
     Annotations,
     ReleaseError,
@@ -94,6 +93,8 @@ def fetch_release(
             staging.rename(folder)
             return Counter()
         annotations = _make_source(release, staging)
+    from aesexpert.data.parquet import write_dataset  # brings `datasets`, which no other pull has to wait for
+
     write_dataset(read_source(staging), folder, DATASET_CARD)
     shutil.rmtree(staging)
     return annotations.unknown_labels
