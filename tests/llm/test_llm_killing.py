@@ -56,8 +56,9 @@ def test_twenty_kills_at_random_moments(tmp_path: Path) -> None:
     with serve(Config(latency=0.1, jitter=0.08, p500=0.01, pbad=0.02)) as (url, server):
         for kill in range(KILLS):
             done, paid = journalled(journal), server.total["paid"]
+            enough = min(done + rng.randint(1, 25), REQUESTS - 1)
             process = start(url, journal, REQUESTS)
-            while journalled(journal) < min(done + rng.randint(1, 25), REQUESTS - 1) and process.poll() is None:
+            while journalled(journal) < enough and process.poll() is None:
                 time.sleep(POLL_SECONDS)
             time.sleep(rng.uniform(0, 0.1))
             process.kill()
