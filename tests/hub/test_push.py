@@ -46,6 +46,7 @@ def many_shards(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return write_dataset(source, tmp_path / "many", root / "model_cards" / "dataset_card.md")
 
 
+@pytest.mark.slow
 def test_again_and_changed(server: Hub, command: Client, aesmmit: Path, many_shards: Path, tmp_path: Path):
     repo = "datasets/acme/again"
     push = ("push", "dataset", aesmmit, "acme/again", *CARD)

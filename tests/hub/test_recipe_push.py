@@ -16,6 +16,7 @@ from aesexpert.train.publish import destination
 from hub import Hub
 
 
+@pytest.mark.slow
 def test_training_publishes_once_at_the_end(
     server: Hub,
     environment: Callable[..., dict[str, str]],

@@ -127,6 +127,7 @@ def test_killed_while_unpacking_it_goes_on(command: Client, environment, picture
     assert sum(split.num_rows for split in load_dataset(str(tmp_path / "aesmmit")).values()) == 300
 
 
+@pytest.mark.slow
 def test_aesbench_with_its_password_runs_unscored_and_is_exported(
     command: Client, pictures: dict[str, bytes], tiny_model: Path, tmp_path: Path
 ):
