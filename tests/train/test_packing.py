@@ -84,6 +84,7 @@ def test_loss_and_gradients_equal_one_instruction_a_row(family, attention, tmp_p
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["aesexpert", "llava", "internvl"])
 def test_flex_attention_answers_alike(family, tmp_path):
+    torch.compiler.reset()  # of one function only so many variants are compiled, over all tests of a process
     model, processor = FAMILIES[family](tmp_path)
     take_segments(model)
     batch = SharedPrefixCollator(processor)(ROWS)
