@@ -79,7 +79,7 @@ def _pictures(folder: Path, count: int) -> Iterator[str]:
 
 def _push(folder: Path, environment: dict[str, str]) -> dict[str, int]:
     line = [sys.executable, "-c", PUSH, str(folder)]
-    result = subprocess.run(line, env={**os.environ, **environment}, capture_output=True, text=True, check=True)
+    result = subprocess.run(line, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(result.stdout.splitlines()[-1])
 
 
