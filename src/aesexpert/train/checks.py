@@ -15,10 +15,8 @@ from aesexpert.train.segments import USE_ONE
 
 
 PACKED = ("segment_ids", "position_ids")  # what packed rows have and single ones do not need
-TOLERANCE, HALF_TOLERANCE = (
-    1e-3,
-    0.2,
-)  # nats a token: rounding in float32, in 16 bits; a segment that sees another is above
+# Nats a token: rounding in float32 and in 16 bits; a segment that sees another is above.
+TOLERANCE, HALF_TOLERANCE = 1e-3, 0.2
 
 
 def check_texts(pictures: Dataset, image_token: str) -> None:

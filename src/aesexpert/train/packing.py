@@ -11,6 +11,8 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import ProcessorMixin
 from trl import apply_chat_template
 
+from aesexpert.train.segments import USE_ONE
+
 
 logger = logging.getLogger(__name__)
 
@@ -142,7 +144,7 @@ class SharedPrefixCollator:
         if input_ids[length:].tolist() != tail or picture_in_tail:
             raise ValueError(
                 f"{type(self.processor).__name__} writes the text behind a picture differently with the picture; its "
-                "instructions cannot share a prefix: train with `packing: one`"
+                f"instructions cannot share a prefix: {USE_ONE}"
             )
 
     def _spread(self, prefix_length: int, segments: Sequence[Segment]) -> Iterator[list[Segment]]:
