@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from aesexpert.llm import pacing
 from aesexpert.llm.errors import QuotaError
 from aesexpert.llm.pacing import PATIENCE, Pacer
 
@@ -16,7 +17,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
-        monkeypatch.setattr(asyncio, "sleep", self.sleep)
+        monkeypatch.setattr(pacing, "sleep", self.sleep)  # not the one that other threads may use
 
     def __call__(self) -> float:
         return self.now
@@ -120,6 +121,21 @@ def test_waits_grow_where_the_server_gives_none(clock: Clock) -> None:
     run(work())
     assert 0.7 < waits[0] < 2
     assert waits[-1] > 20
+
+
+def test_a_refusal_that_comes_late_stops_nothing(clock: Clock) -> None:
+    pacer = Pacer(clock=clock)
+
+    async def work() -> None:
+        for _ in range(3):
+            sent = await pacer.turn(1)
+            clock.now += 5.0
+            pacer.refused(sent, 1.0)
+        await pacer.turn(1)
+
+    begun = clock.now
+    run(work())
+    assert clock.now - begun < 25
 
 
 def test_patience_ends(clock: Clock) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import math
 import random
 import time
+from asyncio import sleep
 from collections import deque
 from collections.abc import Callable
 
@@ -77,7 +78,7 @@ class Pacer:
         """
         async with self._turn:
             while (wait := self._wait()) > 0:
-                await asyncio.sleep(wait)
+                await sleep(wait)
             now = self._clock()
             self._next = max(self._next, now - CATCH_UP) + 1 / self.rate
             self._tokens_free = max(self._tokens_free, now - CATCH_UP) + tokens / self._tokens_a_second
@@ -106,7 +107,8 @@ class Pacer:
         """The rate since the last pause, as it was allowed or as it was, whichever is less."""
         if now - self._resumed_at < WINDOW:
             return self.rate
-        return min(self.rate, sum(sent >= now - WINDOW for sent in self._sent) / WINDOW)
+        sent = sum(sent >= now - WINDOW for sent in self._sent)
+        return min(self.rate, max(sent, 1) / WINDOW)  # none where the reply came late
 
     def correct(self, estimated: float, used: float) -> None:
         """Makes up for a wrong estimate of tokens once the answer is there."""
