@@ -219,10 +219,11 @@ def test_models_give_the_same_logits(found: dict, tiny_model: Path, adapter: Pat
 
     stock = AutoModelForImageTextToText.from_pretrained(tiny_model)
     expected = local_logits(stock, tiny_model)
-    assert found["logits"]["stock"] == expected
-    assert found["logits"]["registered"] == expected
+    assert found["logits"]["registered"] == found["logits"]["stock"]
+    # the two processes use different numbers of threads, and sums depend on it
+    assert np.allclose(found["logits"]["stock"], expected, atol=1e-5)
     adapted = local_logits(PeftModel.from_pretrained(stock, adapter), tiny_model)
-    assert found["logits"]["adapter"] == adapted
+    assert np.allclose(found["logits"]["adapter"], adapted, atol=1e-5)
     assert not np.allclose(adapted, expected, atol=1e-3)
     assert np.allclose(found["logits"]["merged"], adapted, atol=1e-4)
 
