@@ -79,16 +79,34 @@ def test_a_visit_has_as_many_instructions_as_asked_for():
     assert {3, 2} <= set(lengths)  # seven are divided into 3, 2 and 2; longer where two visits of a picture meet
 
 
-def test_pictures_of_a_group_are_visited_together():
+def test_a_group_is_asked_one_question_after_the_other():
     pictures = [0, 0, 1, 1, 2, 2, 3, 3]
     groups = ["a", "a", "b", "b", "a", "a", "b", "b"]
+    questions = ["sharp?", "dark?"] * 4
     for epoch in range(20):
-        sampler = InstructionSampler(pictures, 1, groups)
+        sampler = InstructionSampler(pictures, 1, groups, questions)
         sampler.set_epoch(epoch)
         drawn = list(sampler)
-        for start in range(0, 8, 2):  # each picture of a group once, then another visit
-            assert len({groups[row] for row in drawn[start : start + 2]}) == 1
+        for start in range(0, 8, 2):
+            assert len({(groups[row], questions[row]) for row in drawn[start : start + 2]}) == 1
             assert len({pictures[row] for row in drawn[start : start + 2]}) == 2
+
+
+@given(st.integers(1, 4), st.integers(0, 1000))
+def test_what_only_some_of_a_group_are_asked_fills_rounds_of_the_same_size(size, epoch):
+    # two groups of three pictures, asked two questions in common; the first of each group is asked five more
+    rows = [(g, 3 * g + p, f"all {n}") for g in range(2) for p in range(3) for n in range(2)]
+    rows += [(g, 3 * g, f"own {g} {n}") for g in range(2) for n in range(5)]
+    groups, pictures, questions = zip(*rows, strict=True)
+    sampler = InstructionSampler(pictures, 1, groups, questions)
+    sampler.set_epoch(epoch)
+    drawn = list(sampler)
+    assert sorted(drawn) == list(range(len(rows)))
+    for start in range(0, len(rows) - 2, 3):
+        asked = {questions[row][:3] for row in drawn[start : start + 3]}
+        assert len(asked) == 1
+    by_visits = InstructionSampler(pictures, size, groups, questions)
+    assert sorted(by_visits) == list(range(len(rows)))
 
 
 def test_epochs_and_seeds_differ():

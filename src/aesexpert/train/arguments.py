@@ -59,8 +59,8 @@ class AesExpertSFTConfig(SFTConfig):
             Whether `packing: shared` leaves out instructions that `max_length` does not hold, instead of cutting the
             end of their response.
         versions_together (`bool`, *optional*, defaults to `False`):
-            Whether a picture is visited together with its damaged copies, so that a batch compares versions of one
-            picture. Visits are mixed by default.
+            Whether a picture and its damaged copies are asked the same question one after the other, so that a batch
+            compares versions of one picture. Visits are mixed by default.
         projector_learning_rate (`float`, *optional*):
             Learning rate of the projector. That of the language model, `learning_rate`, by default.
         checkpoint_format (`str`, *optional*, defaults to `"llava"`):

@@ -1,9 +1,9 @@
 """AesMMIT's pictures as the rows that TRL trains on: one instruction a row, made when it is read."""
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, TypeVar
 
 import torch
@@ -32,15 +32,15 @@ def instruction_rows(
 
     Returns:
         `datasets.Dataset`: Rows of `picture` (row of `pictures`), `image` (`PIL.Image`), `prompt` and `completion`
-        (lists of messages), for TRL. Below its format it has the columns `picture`, `instruction` (its number there)
-        and `original`.
+        (lists of messages), for TRL. Below its format it has the columns `picture`, `instruction` (its number
+        there), `question` (its prompt) and `original`.
 
     Raises:
         `ValueError`: If no instruction is left.
     """
     kind_name = pictures.features["instructions"].feature["kind"].int2str
     index = [
-        (row, number)
+        (row, number, instruction["prompt"])
         for row, instructions in enumerate(pictures.select_columns("instructions"))
         for number, instruction in enumerate(instructions["instructions"])
         if (kinds is None or kind_name(instruction["kind"]) in kinds)
@@ -51,16 +51,14 @@ def instruction_rows(
             f"no instruction is left of {len(pictures)} pictures with `kinds` {kinds or 'all'} and "
             f"`max_response_words` {max_response_words or 'any'}"
         )
-    left_out = len(pictures) - len({row for row, _ in index})
+    left_out = len(pictures) - len({row for row, *_ in index})
     if left_out:
         logger.warning("%d of %d pictures have no instruction to train on", left_out, len(pictures))
     originals = pictures["original"]
+    picture, number, prompt = map(list, zip(*index, strict=True))
+    original = [originals[row] for row in picture]
     rows = Dataset.from_dict(
-        {
-            "picture": [row for row, _ in index],
-            "instruction": [number for _, number in index],
-            "original": [originals[row] for row, _ in index],
-        }
+        {"picture": picture, "instruction": number, "question": prompt, "original": original}
     )
     return rows.with_transform(partial(_read, pictures=pictures))
 
@@ -76,8 +74,9 @@ class InstructionSampler(torch.utils.data.Sampler[int]):
         pictures (`Sequence[int]`): The picture of each row.
         instructions_per_picture (`int`, *optional*): How many instructions a visit has at most; all by default.
         groups (`Sequence[str]`, *optional*):
-            The group of each row: pictures that share one are visited in the same rounds, one after the other. By
-            default visits are mixed.
+            The group of each row: pictures that share one are asked the same questions one after the other. What only
+            some of them are asked is mixed into rounds of the same size. By default each picture is on its own.
+        questions (`Sequence[str]`, *optional*): The question of each row, needed with `groups`.
         seed (`int`, *optional*, defaults to 0): Seed of the order.
     """
 
@@ -86,13 +85,13 @@ class InstructionSampler(torch.utils.data.Sampler[int]):
         pictures: Sequence[int],
         instructions_per_picture: int | None = None,
         groups: Sequence[str] | None = None,
+        questions: Sequence[str] | None = None,
         seed: int = 0,
     ) -> None:
-        self.rows_of: dict[int, list[int]] = {}
-        for row, picture in enumerate(pictures):
-            self.rows_of.setdefault(picture, []).append(row)
+        self.pictures = pictures
         self.instructions_per_picture = instructions_per_picture
-        self.groups = groups
+        self.groups = pictures if groups is None else groups
+        self.questions = range(len(pictures)) if questions is None else questions
         self.seed = seed
         self.epoch = 0
 
@@ -106,30 +105,35 @@ class InstructionSampler(torch.utils.data.Sampler[int]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return sum(map(len, self.rows_of.values()))
+        return len(self.pictures)
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.seed + self.epoch)
-        rounds = [visits for pictures in self._groups() for visits in self._rounds(pictures, generator)]
-        for visits in _shuffled(rounds, generator):
+        by_group = _by(self.groups, range(len(self.pictures)))
+        rounds = [visits for rows in by_group.values() for visits in self._rounds(rows, generator)]
+        size = max(map(len, rounds), default=0)
+        whole = [visits for visits in rounds if len(visits) == size]
+        others = _shuffled([visit for visits in rounds if len(visits) < size for visit in visits], generator)
+        cut = len(others) - len(others) % size if size else 0
+        whole += [others[start : start + size] for start in range(0, cut, size)]
+        for visits in [*_shuffled(whole, generator), others[cut:]]:
             for visit in _shuffled(visits, generator):
                 yield from visit
 
-    def _groups(self) -> Iterable[list[list[int]]]:
-        """The rows of each picture, for pictures that are visited together."""
-        if self.groups is None:
-            return ([rows] for rows in self.rows_of.values())
-        together: dict[str, list[list[int]]] = {}
-        for rows in self.rows_of.values():
-            together.setdefault(self.groups[rows[0]], []).append(rows)
-        return together.values()
+    def _rounds(self, rows: Sequence[int], generator: torch.Generator) -> Iterator[list[list[int]]]:
+        """Divide the questions of a group over rounds: in each, a visit to every picture that is asked them."""
+        asked = sorted(_shuffled(list(_by(self.questions, rows).values()), generator), key=len, reverse=True)
+        count = -(-len(asked) // (self.instructions_per_picture or len(asked)))
+        for part in _divided(asked, count):
+            yield list(_by(self.pictures, chain.from_iterable(part)).values())
 
-    def _rounds(self, pictures: list[list[int]], generator: torch.Generator) -> list[list[list[int]]]:
-        """Divide the rows of each picture over as many rounds as the picture with the most rows needs."""
-        most = max(map(len, pictures))
-        count = -(-most // (self.instructions_per_picture or most))
-        divided = [_divided(_shuffled(rows, generator), count) for rows in pictures]
-        return [[visit for visit in visits if visit] for visits in zip(*divided, strict=True)]
+
+def _by(keys: Sequence[Hashable], rows: Iterable[int]) -> dict[Hashable, list[int]]:
+    """Sort rows by their keys."""
+    found: dict[Hashable, list[int]] = {}
+    for row in rows:
+        found.setdefault(keys[row], []).append(row)
+    return found
 
 
 def _shuffled(items: Sequence[T], generator: torch.Generator) -> list[T]:

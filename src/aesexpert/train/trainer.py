@@ -34,6 +34,7 @@ class AesExpertTrainer(SFTTrainer):
             rows["picture"],
             self.args.instructions_per_picture or (None if self.args.shared_prefix else 1),
             groups=rows["original"] if self.args.versions_together else None,
+            questions=rows["question"] if self.args.versions_together else None,
             seed=seed,
         )
 
