@@ -52,7 +52,7 @@ def test_statements_are_answered_with_their_letter_and_labels_in_words():
     labels = replace(CHOICE, answer="Too dark", options=("Blur", "Too dark"))
     open_ended = replace(statements, format=AnswerFormat.OPEN_ENDED)
     responses = [row["response"] for row in to_instructions([], [statements, labels, open_ended])]
-    assert responses == ["B) Soft light from a window", "Too dark", "Soft light from a window"]
+    assert responses == ["B", "Too dark", "Soft light from a window"]
 
 
 def test_no_annotations_no_instructions():

@@ -81,7 +81,7 @@ def to_instructions(feedbacks: Iterable[Feedback], questions: Iterable[Question]
 
     The question put to people is the instruction and their critique the response (section 3.3 of the paper). The
     response to a multiple-choice question is the right option: in its words where all options are a word or two, which
-    small models answer better in, and otherwise as it was listed, letter and text, so that it can always be read.
+    small models answer better in, and otherwise its letter, so that it can always be read.
 
     Args:
         feedbacks (`Iterable[Feedback]`): The picture's critiques.
@@ -110,7 +110,7 @@ def _response(question: Question) -> str:
     are_labels = all(len(option.split()) <= MAX_LABEL_WORDS for option in question.options)
     if question.format is AnswerFormat.OPEN_ENDED or are_labels:
         return question.answer
-    return lettered(question.options).split("\n")[question.options.index(question.answer)]
+    return ascii_uppercase[question.options.index(question.answer)]
 
 
 def to_prompt_completion(instruction: Instruction) -> dict[str, list[dict[str, Any]]]:
