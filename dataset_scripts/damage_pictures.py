@@ -167,7 +167,7 @@ def write_damaged(source: SourceFolder, folder: Path, seed: int) -> None:
             if picture.split is Split.TEST:
                 flaws.append(_flaw_record(image_id, damage))
             else:
-                questions += _questions(image_id, damage)
+                questions += _questions(image_id, damage, picture.image_id)
     (folder / "sources.csv").write_text(write_csv(rows + copies), encoding="utf-8", newline="")
     for name in ("README.md", "feedback.jsonl", "vqa.jsonl", "bench.jsonl"):
         if (source.path / name).is_file():
@@ -236,11 +236,13 @@ def _write_copy(picture: Picture, row: dict[str, str], kind: str, images: Path, 
     }
 
 
-def _questions(image_id: str, damage: Damage | None) -> list[dict[str, Any]]:
-    """What is known of a picture because of what was done to it: its flaw, open-ended and with options, and one more.
+def _questions(image_id: str, damage: Damage | None, original: str) -> list[dict[str, Any]]:
+    """What is known of a picture because of what was done to it: its flaw with options, and three open-ended questions.
 
-    Most questions are about the flaw, since naming it needs all that the others need.
+    Most are about the flaw, since naming it needs all that the others need. All versions of an original are asked the
+    same, so that they can be compared.
     """
+    random = Random(original)
     flaw = damage.flaw if damage else NO_FLAW
     others = [
         (SHARPNESS, damage.sharpness if damage else SHARP, QuestionType.YES_NO),
@@ -248,9 +250,10 @@ def _questions(image_id: str, damage: Damage | None) -> list[dict[str, Any]]:
         (QUALITY, LOW if damage else HIGH, QuestionType.HOW),
     ]
     open_ended = [(question, flaw, QuestionType.WHAT) for question in (FLAW, *FLAW_REWORDED)]
+    asked = random.sample([*open_ended, random.choice(others)], 3)
     return [
-        *(_question(image_id, question, flaw, QuestionType.WHAT, _flaws()) for question in (FLAW, FLAW_REWORDED[0])),
-        *(_question(image_id, *asked) for asked in [*open_ended, Random(image_id).choice(others)]),
+        _question(image_id, FLAW, flaw, QuestionType.WHAT, _flaws()),
+        *(_question(image_id, *question) for question in asked),
     ]
 
 

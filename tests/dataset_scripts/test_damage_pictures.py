@@ -17,7 +17,7 @@ from aesexpert.taxonomy import Split
 from tiny_data import read_json_lines, write_json_lines, write_tiny_source
 
 
-OF_A_PICTURE = 7  # questions about each version of a picture: six about its flaw, one more
+OF_A_PICTURE = 4  # questions about each version of a picture: the flaw with options, and three open-ended ones
 FLAW = "What is the main technical flaw of this picture?"
 SHARPNESS = "Is this picture sharp?"
 EXPOSURE = "How is the exposure of this picture?"
@@ -151,12 +151,23 @@ class TestQuestions:
         ],
     )
     def test_answers(self, source: SourceFolder, image_id: str, answers: tuple[str, ...]):
-        *flaws, other = source.questions[image_id][-OF_A_PICTURE:]
-        assert {question.answer for question in flaws} == {answers[0]}
-        assert {question.format for question in flaws} == {"multiple-choice", "open-ended"}
-        known = dict(zip((SHARPNESS, EXPOSURE, QUALITY), answers[1:], strict=True))
-        assert known[other.question] == other.answer
-        assert {question.dimension for question in [*flaws, other]} == {"quality"}
+        with_options, *open_ended = source.questions[image_id][-OF_A_PICTURE:]
+        assert (with_options.question, with_options.answer, len(with_options.options)) == (FLAW, answers[0], 8)
+        others = dict(zip((SHARPNESS, EXPOSURE, QUALITY), answers[1:], strict=True))
+        for question in open_ended:
+            assert question.answer == others.get(question.question, answers[0])
+            assert question.format == "open-ended"
+        assert len({question.question for question in open_ended}) == 3
+        assert {question.dimension for question in [with_options, *open_ended]} == {"quality"}
+
+    def test_versions_of_a_picture_are_asked_the_same(self, source: SourceFolder):
+        asked = {
+            image_id: [question.question for question in questions[-OF_A_PICTURE:]]
+            for image_id, questions in source.questions.items()
+        }
+        for picture in source.pictures:
+            if picture.image_id in asked and picture.is_damaged:
+                assert asked[picture.image_id] == asked[picture.original]
 
     def test_all_four_kinds_of_question_are_asked(self, source: SourceFolder):
         asked = Counter(question.question for questions in source.questions.values() for question in questions)
@@ -167,7 +178,7 @@ class TestQuestions:
             question for questions in source.questions.values() for question in questions if len(question.options) == 8
         ]
         positions = Counter(question.options.index(question.answer) for question in flaws)
-        assert len(flaws) == 2 * 8 * 8 and set(positions.values()) == {2 * 8}
+        assert len(flaws) == 8 * 8 and set(positions.values()) == {8}
 
     def test_test_pictures_are_not_asked_about_in_training(self, source: SourceFolder):
         test = {picture.image_id for picture in source.pictures if picture.split is Split.TEST}
