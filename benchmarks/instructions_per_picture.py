@@ -33,7 +33,7 @@ Curve = tuple[list[int], list[float], list[float]]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--steps", type=int, default=12, help=f"steps of {BATCH_SIZE} instructions (default: %(default)s)"
+        "--steps", type=int, default=16, help=f"steps of {BATCH_SIZE} instructions (default: %(default)s)"
     )
     parser.add_argument("--pictures", type=int, default=16, help="validation pictures (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "instructions_per_picture.png")
@@ -56,6 +56,8 @@ def train(path: str, seed: int, steps: int, pictures: int) -> Curve:
     options = {
         "output_dir": str(folder),
         "max_steps": steps,
+        "lr_scheduler_type": "cosine",
+        "lr_scheduler_kwargs": "{}",
         "per_device_train_batch_size": BATCH_SIZE,
         "per_device_eval_batch_size": BATCH_SIZE,
         "versions_together": "false",

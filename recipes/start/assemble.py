@@ -29,8 +29,8 @@ from aesexpert.models import save_checkpoint
 
 
 # The paper's tower looks at whole pictures at 336 px in 576 tokens. The demo has two cores and minutes: it looks at
-# the middle of a picture, large enough that grain and blur are seen, in 36 tokens and the tower's class token.
-SHORTEST_EDGE, CROP, PATCH = 160, 84, 14
+# the middle of a picture, large enough that grain and blur are seen, in 25 tokens and the tower's class token.
+SHORTEST_EDGE, CROP, PATCH = 160, 70, 14
 TOKENS = (CROP // PATCH) ** 2 + 1
 FEATURE_LAYER = 6  # of 12: a linear probe on the class token names flaws best here, and not at all at the paper's -2
 PICTURES = 128  # enough for a mean and a covariance

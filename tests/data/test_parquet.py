@@ -99,7 +99,7 @@ def test_instructions_are_what_training_reads(aesmmit: Path, cache: str):
         "kind": 0,
     }
     choice = row["instructions"][3]
-    assert choice["response"] == "A) red" and choice["prompt"].endswith("without explanation.")
+    assert choice["response"] == "A" and choice["prompt"].endswith("without explanation.")
 
 
 def test_pictures_without_annotations_have_empty_lists(aesmmit: Path, cache: str):

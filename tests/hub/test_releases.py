@@ -1,7 +1,9 @@
 """From a published archive, on the Hub or on this machine, to the folders that data loading and benchmark read."""
 
+import contextlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -176,3 +178,24 @@ def test_an_existing_folder_is_not_written_into(command: Client, pictures: dict[
     result = command("pull", "AesMMIT.zip", "mine", cwd=tmp_path)
     assert result.returncode == 1 and "mine exists" in result.stderr
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["note.txt"]
+
+
+def test_the_password_is_asked_for_at_a_terminal_and_not_shown(
+    environment: Callable[..., dict[str, str]], pictures: dict[str, bytes], tmp_path: Path
+):
+    encrypt_zipcrypto(tmp_path / "AesBench.zip", aesbench_members(pictures), b"open sesame")
+    line = [sys.executable, "-m", "aesexpert", "pull", "AesBench.zip", "aesbench-data"]
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(tmp_path)
+        os.execvpe(line[0], line, environment())
+    shown = b""
+    while b"password of" not in shown:
+        shown += os.read(terminal, 1024)
+    os.write(terminal, b"open sesame\n")
+    with contextlib.suppress(OSError):  # what a terminal reports when its program has ended
+        while more := os.read(terminal, 1024):
+            shown += more
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, shown.decode()
+    assert b"sesame" not in shown
+    assert len(read_bench(tmp_path / "aesbench-data" / "bench.jsonl")) == 4
