@@ -237,7 +237,7 @@ def _write_copy(picture: Picture, row: dict[str, str], kind: str, images: Path, 
 
 
 def _questions(image_id: str, damage: Damage | None, original: str) -> list[dict[str, Any]]:
-    """What is known of a picture because of what was done to it: its flaw with options, and three open-ended questions.
+    """What is known of a picture because of what was done to it: the flaw with options, and three open questions.
 
     Most are about the flaw, since naming it needs all that the others need. All versions of an original are asked the
     same, so that they can be compared.

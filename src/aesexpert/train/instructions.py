@@ -57,9 +57,7 @@ def instruction_rows(
     originals = pictures["original"]
     picture, number, prompt = map(list, zip(*index, strict=True))
     original = [originals[row] for row in picture]
-    rows = Dataset.from_dict(
-        {"picture": picture, "instruction": number, "question": prompt, "original": original}
-    )
+    rows = Dataset.from_dict({"picture": picture, "instruction": number, "question": prompt, "original": original})
     return rows.with_transform(partial(_read, pictures=pictures))
 
 
