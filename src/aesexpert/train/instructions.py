@@ -54,7 +54,7 @@ def instruction_rows(
     left_out = len(pictures) - len({row for row, *_ in index})
     if left_out:
         logger.warning("%d of %d pictures have no instruction to train on", left_out, len(pictures))
-    originals = pictures["original"]
+    originals = pictures["original"][:]  # a list: a column reads its file anew for every entry
     picture, number, prompt = map(list, zip(*index, strict=True))
     original = [originals[row] for row in picture]
     rows = Dataset.from_dict({"picture": picture, "instruction": number, "question": prompt, "original": original})

@@ -30,11 +30,12 @@ class AesExpertTrainer(SFTTrainer):
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> InstructionSampler:
         rows = (train_dataset or self.train_dataset).with_format(None)
         seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
+        together = self.args.versions_together
         return InstructionSampler(
-            rows["picture"],
+            rows["picture"][:],  # lists: a column reads its file anew for every entry
             self.args.instructions_per_picture or (None if self.args.shared_prefix else 1),
-            groups=rows["original"] if self.args.versions_together else None,
-            questions=rows["question"] if self.args.versions_together else None,
+            groups=rows["original"][:] if together else None,
+            questions=rows["question"][:] if together else None,
             seed=seed,
         )
 
