@@ -56,8 +56,6 @@ def train(path: str, seed: int, steps: int, pictures: int) -> Curve:
     options = {
         "output_dir": str(folder),
         "max_steps": steps,
-        "lr_scheduler_type": "cosine",
-        "lr_scheduler_kwargs": "{}",
         "per_device_train_batch_size": BATCH_SIZE,
         "per_device_eval_batch_size": BATCH_SIZE,
         "versions_together": "false",

@@ -31,7 +31,8 @@ from aesexpert.taxonomy import AnswerFormat, Dimension, PerceptionDimension, Que
 
 
 FLAW = "What is the main technical flaw of this picture?"
-FLAW_REWORDED = (
+FLAW_WORDINGS = (
+    FLAW,
     "Which technical flaw harms this picture most?",
     "Name the technical flaw of this picture.",
     "What went wrong when this picture was taken?",
@@ -249,7 +250,7 @@ def _questions(image_id: str, damage: Damage | None, original: str) -> list[dict
         (EXPOSURE, damage.exposure if damage else WELL_EXPOSED, QuestionType.HOW),
         (QUALITY, LOW if damage else HIGH, QuestionType.HOW),
     ]
-    open_ended = [(question, flaw, QuestionType.WHAT) for question in (FLAW, *FLAW_REWORDED)]
+    open_ended = [(question, flaw, QuestionType.WHAT) for question in FLAW_WORDINGS]
     asked = random.sample([*open_ended, random.choice(others)], 3)
     return [
         _question(image_id, FLAW, flaw, QuestionType.WHAT, _flaws()),

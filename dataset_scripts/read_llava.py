@@ -1,7 +1,9 @@
 """Turns LLaVA-style JSON with a folder of pictures into a source folder.
 
-python dataset_scripts/read_llava.py instructions.json pictures my-source
-python dataset_scripts/build_aesmmit.py my-source my-data
+    python dataset_scripts/read_llava.py instructions.json pictures my-source
+    python dataset_scripts/build_aesmmit.py my-source my-data
+
+All pictures become training pictures.
 """
 
 import argparse
