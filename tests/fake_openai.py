@@ -243,7 +243,8 @@ class FakeOpenAI:
             return self.failed(fault, rng)
         content, is_good = self.answer(body, rng, tokens, http.headers.get("authorization", ""))
         self.times.append(time.monotonic())
-        self.note(name, "paid", "lost" if await http.is_disconnected() else "good" if is_good else "bad")
+        self.note(name, "paid")  # before anything is awaited: the quota counts what is under way and what is paid
+        self.note(name, "lost" if await http.is_disconnected() else "good" if is_good else "bad")
         return JSONResponse(content)
 
     def failed(self, fault: str, rng: random.Random) -> Response:
