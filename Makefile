@@ -30,10 +30,10 @@ demo: aesexpert-demo/model.safetensors aesbench/aesbench.py ## Build the data, t
 	@echo "data aesmmit/, models aesexpert-start/ and aesexpert-demo/, metric aesbench/, questions aesbench-data/, reports/"
 
 flaws/start flaws/demo: flaws/%:
-	$(BENCH) run --model aesexpert-$* --data aesbench-data/flaws.jsonl --batch-size 8 --out reports/$@
+	$(BENCH) run --model aesexpert-$* --data aesbench-data/flaws.jsonl --batch-size 28 --out reports/$@
 
 flaws/swapped:
-	$(BENCH) run --model aesexpert-demo --data aesbench-data/flaws.jsonl --batch-size 8 --control swapped --out reports/$@
+	$(BENCH) run --model aesexpert-demo --data aesbench-data/flaws.jsonl --batch-size 28 --control swapped --out reports/$@
 
 written/start:
 	$(BENCH) run --model aesexpert-start --data aesbench-data --tasks $(CHOICE) --out reports/$@

@@ -37,6 +37,7 @@ FLAW_WORDINGS = (
     "Name the technical flaw of this picture.",
     "What went wrong when this picture was taken?",
 )
+LOOK = "What does a close look at this picture show?"
 SHARPNESS = "Is this picture sharp?"
 EXPOSURE = "How is the exposure of this picture?"
 QUALITY = "How is the technical quality of this picture?"
@@ -45,6 +46,7 @@ SHARP, NOT_SHARP = "Yes", "No"
 TOO_DARK, TOO_BRIGHT, WELL_EXPOSED = "Too dark", "Too bright", "Well exposed"
 HIGH, LOW = "High", "Low"
 NO_FLAW = "No flaw"
+NO_LOOK = "Nothing technical disturbs"
 
 NOTE = "damaged on purpose"
 ABOUT = """
@@ -125,12 +127,13 @@ def _flatten(picture: Image.Image, factor: float, seed: int) -> Image.Image:
 
 @dataclass(frozen=True)
 class Damage:
-    """A kind of damage: its name as an answer, its strengths, and what it does to sharpness and exposure.
+    """A kind of damage: its name and its look as answers, its strengths, and what it does to sharpness and exposure.
 
     The weakest strength can be seen at a shortest side of 224 px, the strongest leaves the picture recognisable.
     """
 
     flaw: str
+    look: str
     strengths: tuple[float, float]
     decimals: int
     apply: Callable[[Image.Image, float, int], Image.Image]
@@ -141,13 +144,15 @@ class Damage:
 JPEG = "jpeg"
 
 DAMAGES = {
-    "gaussian-blur": Damage("Blur", (2.5, 7), 1, _blur, sharpness=NOT_SHARP),
-    "gaussian-noise": Damage("Noise", (30, 60), 0, _add_noise),
-    "underexposed": Damage("Too dark", (-3.5, -2), 1, _expose, exposure=TOO_DARK),
-    "overexposed": Damage("Too bright", (1.5, 2.5), 1, _expose, exposure=TOO_BRIGHT),
-    JPEG: Damage("Compression blocks", (3, 8), 0, _compress),
-    "low-resolution": Damage("Low resolution", (5, 9), 0, _lower_resolution, sharpness=NOT_SHARP),
-    "low-contrast": Damage("Flat contrast", (0.2, 0.4), 2, _flatten),
+    "gaussian-blur": Damage("Blur", "Fine detail is softened", (2.5, 7), 1, _blur, sharpness=NOT_SHARP),
+    "gaussian-noise": Damage("Noise", "Coloured specks cover it", (30, 60), 0, _add_noise),
+    "underexposed": Damage("Too dark", "Shadows swallow the detail", (-3.5, -2), 1, _expose, exposure=TOO_DARK),
+    "overexposed": Damage("Too bright", "Highlights are bleached white", (1.5, 2.5), 1, _expose, exposure=TOO_BRIGHT),
+    JPEG: Damage("Compression blocks", "Square blocks break it", (3, 8), 0, _compress),
+    "low-resolution": Damage(
+        "Low resolution", "Its pixels look coarse", (5, 9), 0, _lower_resolution, sharpness=NOT_SHARP
+    ),
+    "low-contrast": Damage("Flat contrast", "Its tones are greyish", (0.2, 0.4), 2, _flatten),
 }
 
 
@@ -238,23 +243,29 @@ def _write_copy(picture: Picture, row: dict[str, str], kind: str, images: Path, 
 
 
 def _questions(image_id: str, damage: Damage | None, original: str) -> list[dict[str, Any]]:
-    """What is known of a picture because of what was done to it: the flaw with options, and three open questions.
+    """What is known of a picture because of what was done to it: the flaw with options, and one question more.
 
-    Most are about the flaw, since naming it needs all that the others need. All versions of an original are asked the
-    same, so that they can be compared.
+    That is what the flaw looks like, in statements whose letter is the answer, the flaw in another wording, or another
+    question. All versions of an original are asked the same, so that they can be compared.
     """
     random = Random(original)
     flaw = damage.flaw if damage else NO_FLAW
-    others = [
-        (SHARPNESS, damage.sharpness if damage else SHARP, QuestionType.YES_NO),
-        (EXPOSURE, damage.exposure if damage else WELL_EXPOSED, QuestionType.HOW),
-        (QUALITY, LOW if damage else HIGH, QuestionType.HOW),
+    look = damage.look if damage else NO_LOOK
+    looks = random.sample([*(each.look for each in DAMAGES.values()), NO_LOOK], len(DAMAGES) + 1)
+    sharpness, exposure = (damage.sharpness, damage.exposure) if damage else (SHARP, WELL_EXPOSED)
+    further = [
+        _question(image_id, random.choice(FLAW_WORDINGS), flaw, QuestionType.WHAT),
+        random.choice(
+            [
+                _question(image_id, SHARPNESS, sharpness, QuestionType.YES_NO, (SHARP, NOT_SHARP)),
+                _question(image_id, EXPOSURE, exposure, QuestionType.HOW, (TOO_DARK, TOO_BRIGHT, WELL_EXPOSED)),
+                _question(image_id, QUALITY, LOW if damage else HIGH, QuestionType.HOW, (HIGH, LOW)),
+            ]
+        ),
     ]
-    open_ended = [(question, flaw, QuestionType.WHAT) for question in FLAW_WORDINGS]
-    asked = random.sample([*open_ended, random.choice(others)], 3)
     return [
         _question(image_id, FLAW, flaw, QuestionType.WHAT, _flaws()),
-        *(_question(image_id, *question) for question in asked),
+        random.choice([_question(image_id, LOOK, look, QuestionType.WHAT, looks), random.choice(further)]),
     ]
 
 
