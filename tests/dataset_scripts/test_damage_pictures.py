@@ -17,8 +17,9 @@ from aesexpert.taxonomy import Split
 from tiny_data import read_json_lines, write_json_lines, write_tiny_source
 
 
-OF_A_PICTURE = 4  # questions about each version of a picture: the flaw with options, and three open-ended ones
+OF_A_PICTURE = 2  # questions about each version of a picture: the flaw with options, and one more
 FLAW = "What is the main technical flaw of this picture?"
+LOOK = "What does a close look at this picture show?"
 SHARPNESS = "Is this picture sharp?"
 EXPOSURE = "How is the exposure of this picture?"
 QUALITY = "How is the technical quality of this picture?"
@@ -140,25 +141,23 @@ class TestQuestions:
     @pytest.mark.parametrize(
         ("image_id", "answers"),
         [
-            ("00_red", ("No flaw", "Yes", "Well exposed", "High")),
-            ("00_red_gaussian-blur", ("Blur", "No", "Well exposed", "Low")),
-            ("00_red_gaussian-noise", ("Noise", "Yes", "Well exposed", "Low")),
-            ("00_red_underexposed", ("Too dark", "Yes", "Too dark", "Low")),
-            ("00_red_overexposed", ("Too bright", "Yes", "Too bright", "Low")),
-            ("00_red_jpeg", ("Compression blocks", "Yes", "Well exposed", "Low")),
-            ("00_red_low-resolution", ("Low resolution", "No", "Well exposed", "Low")),
-            ("00_red_low-contrast", ("Flat contrast", "Yes", "Well exposed", "Low")),
+            ("00_red", ("No flaw", "Yes", "Well exposed", "High", "Nothing technical disturbs")),
+            ("00_red_gaussian-blur", ("Blur", "No", "Well exposed", "Low", "Fine detail is softened")),
+            ("00_red_gaussian-noise", ("Noise", "Yes", "Well exposed", "Low", "Coloured specks cover it")),
+            ("00_red_underexposed", ("Too dark", "Yes", "Too dark", "Low", "Shadows swallow the detail")),
+            ("00_red_overexposed", ("Too bright", "Yes", "Too bright", "Low", "Highlights are bleached white")),
+            ("00_red_jpeg", ("Compression blocks", "Yes", "Well exposed", "Low", "Square blocks break it")),
+            ("00_red_low-resolution", ("Low resolution", "No", "Well exposed", "Low", "Its pixels look coarse")),
+            ("00_red_low-contrast", ("Flat contrast", "Yes", "Well exposed", "Low", "Its tones are greyish")),
         ],
     )
     def test_answers(self, source: SourceFolder, image_id: str, answers: tuple[str, ...]):
-        with_options, *open_ended = source.questions[image_id][-OF_A_PICTURE:]
-        assert (with_options.question, with_options.answer, len(with_options.options)) == (FLAW, answers[0], 8)
-        others = dict(zip((SHARPNESS, EXPOSURE, QUALITY), answers[1:], strict=True))
-        for question in open_ended:
+        of_one_seed = source.questions[image_id][-OF_A_PICTURE:]
+        others = dict(zip((SHARPNESS, EXPOSURE, QUALITY), answers[1:4], strict=True)) | {LOOK: answers[4]}
+        for question in of_one_seed:
             assert question.answer == others.get(question.question, answers[0])
-            assert question.format == "open-ended"
-        assert len({question.question for question in open_ended}) == 3
-        assert {question.dimension for question in [with_options, *open_ended]} == {"quality"}
+            assert question.dimension == "quality"
+        assert (of_one_seed[0].question, len(of_one_seed[0].options)) == (FLAW, 8)
 
     def test_versions_of_a_picture_are_asked_the_same(self, source: SourceFolder):
         asked = {
@@ -169,16 +168,25 @@ class TestQuestions:
             if picture.image_id in asked and picture.is_damaged:
                 assert asked[picture.image_id] == asked[picture.original]
 
-    def test_all_four_kinds_of_question_are_asked(self, source: SourceFolder):
-        asked = Counter(question.question for questions in source.questions.values() for question in questions)
-        assert {FLAW, SHARPNESS, EXPOSURE, QUALITY} <= set(asked)
+    def test_all_kinds_of_question_are_asked(self, script: ModuleType):
+        asked = [script._questions("a", script.DAMAGES["jpeg"], f"original {i}")[1] for i in range(100)]
+        kinds = {(row["question"], row["format"]): len(row["options"]) for row in asked}
+        assert kinds.pop((LOOK, "multiple-choice")) == 8
+        for question, options in ((SHARPNESS, 2), (EXPOSURE, 3), (QUALITY, 2)):
+            assert kinds.pop((question, "multiple-choice")) == options
+        assert {form for _, form in kinds} == {"open-ended"} and len(kinds) == 4  # wordings of the flaw
 
-    def test_answers_are_balanced_over_options(self, source: SourceFolder):
-        flaws = [
-            question for questions in source.questions.values() for question in questions if len(question.options) == 8
-        ]
-        positions = Counter(question.options.index(question.answer) for question in flaws)
-        assert len(flaws) == 8 * 8 and set(positions.values()) == {8}
+    def test_looks_are_answered_by_letters_in_another_order_for_every_original(self, script: ModuleType):
+        asked = [script._questions("a", script.DAMAGES["jpeg"], f"original {i}")[1] for i in range(100)]
+        looks = [tuple(row["options"]) for row in asked if row["question"] == LOOK]
+        assert len(set(looks)) == len(looks) > 30
+        assert all(len(option.split()) > 2 for option in looks[0])
+
+    @pytest.mark.parametrize("question", [FLAW, LOOK])
+    def test_answers_are_balanced_over_options(self, source: SourceFolder, question: str):
+        asked = [each for questions in source.questions.values() for each in questions if each.question == question]
+        answers = Counter(each.answer for each in asked if each.format == "multiple-choice")
+        assert len(answers) == 8 and len(set(answers.values())) == 1
 
     def test_test_pictures_are_not_asked_about_in_training(self, source: SourceFolder):
         test = {picture.image_id for picture in source.pictures if picture.split is Split.TEST}
