@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from datasets import load_dataset
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 
@@ -53,6 +54,34 @@ def test_whitening_inverts_the_covariance_but_for_its_floor():
     floor = SHRINKAGE * covariance.diagonal().mean()
     expected = covariance @ torch.linalg.inv(covariance + floor * torch.eye(6))
     torch.testing.assert_close(torch.cov((features @ whitening(features)).T), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_ridge_regression_is_least_squares_with_a_penalty():
+    from assemble import PENALTY, ridge_regression
+
+    rng = np.random.default_rng(0)
+    inputs, targets = rng.normal(3, 2, (200, 5)), rng.normal(-1, 1, (200, 3))
+    centred = (inputs - inputs.mean(0)) / np.sqrt(200)
+    penalty = PENALTY * (centred**2).sum(0).mean()
+    rows = np.concatenate([centred, np.sqrt(penalty) * np.eye(5)])
+    wanted = np.concatenate([(targets - targets.mean(0)) / np.sqrt(200), np.zeros((5, 3))])
+    expected = np.linalg.lstsq(rows, wanted, rcond=None)[0]
+    found = ridge_regression(torch.tensor(inputs), torch.tensor(targets))
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
+
+
+def test_the_projector_tells_words_said_of_pictures():
+    from assemble import mean_embeddings, tower_features
+
+    model = AutoModelForImageTextToText.from_pretrained(ROOT / "aesexpert-start")
+    processor = AutoProcessor.from_pretrained(ROOT / "aesexpert-start")
+    pictures = load_dataset(str(ROOT / "aesmmit"), split="validation")
+    pixels = processor.image_processor(pictures["image"][:], return_tensors="pt")["pixel_values"]
+    with torch.no_grad():
+        told = model.model.multi_modal_projector(tower_features(model, pixels)).mean(dim=1)
+    said = mean_embeddings(model, processor.tokenizer, pictures["instructions"][:])
+    similarity = torch.nn.functional.cosine_similarity(told, said - said.mean(dim=0))
+    assert similarity.mean() > 0.3  # pictures that it was not fitted to
 
 
 def test_the_assembled_model_writes_an_answer_about_a_picture():
