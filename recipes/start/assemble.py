@@ -42,7 +42,9 @@ CHAT_TEMPLATE = Path(__file__).with_name("chat_template.jinja")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", type=Path, default=Path("aesmmit"), help="AesMMIT, whose training pictures the projector is fitted to")
+    parser.add_argument(
+        "--dataset", type=Path, default=Path("aesmmit"), help="AesMMIT, which the projector is fitted to"
+    )
     parser.add_argument("--out", type=Path, default=Path("aesexpert-start"))
     parser.add_argument("--seed", type=int, default=0, help="seed of all random weights")
     args = parser.parse_args()
