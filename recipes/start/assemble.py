@@ -1,4 +1,4 @@
-"""Assemble the demo's starting model: DINOv2 ViT-S/14, a fresh projector, SmolLM2-135M-Instruct.
+"""Assemble the demo's starting model: DINOv2 ViT-S/14, a projector, SmolLM2-135M-Instruct.
 
     python recipes/start/assemble.py            # reads aesmmit/, writes aesexpert-start/
 
@@ -115,10 +115,11 @@ def align_projector(model: LlavaForConditionalGeneration, features: torch.Tensor
     first.weight.copy_(first.weight @ whitening(tokens))
     first.bias.copy_(-first.weight @ tokens.mean(dim=0))
     hidden = projector.act(first(tokens))
+    center = hidden.mean(dim=0)
     weight = ridge_regression(hidden, targets.repeat_interleave(features.shape[1], dim=0))
-    weight *= embeddings.std() / ((hidden - hidden.mean(dim=0)) @ weight).std()  # the spread of word embeddings
+    weight *= embeddings.std() / ((hidden - center) @ weight).std()  # the spread of word embeddings
     second.weight.copy_(weight.T)
-    second.bias.copy_(-hidden.mean(dim=0) @ weight)
+    second.bias.copy_(-center @ weight)
 
 
 @torch.no_grad()

@@ -185,8 +185,12 @@ class TestQuestions:
     @pytest.mark.parametrize("question", [FLAW, LOOK])
     def test_answers_are_balanced_over_options(self, source: SourceFolder, question: str):
         asked = [each for questions in source.questions.values() for each in questions if each.question == question]
-        answers = Counter(each.answer for each in asked if each.format == "multiple-choice")
-        assert len(answers) == 8 and len(set(answers.values())) == 1
+        with_options = [each for each in asked if len(each.options) == 8]
+        answers = Counter(each.answer for each in with_options)
+        positions = Counter(each.options.index(each.answer) for each in with_options)
+        for counts in (answers, positions):
+            assert len(counts) == 8 and len(set(counts.values())) == 1
+        assert len(with_options) == 8 * 8 or question == LOOK  # every version is asked for its flaw
 
     def test_test_pictures_are_not_asked_about_in_training(self, source: SourceFolder):
         test = {picture.image_id for picture in source.pictures if picture.split is Split.TEST}
