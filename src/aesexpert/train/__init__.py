@@ -9,9 +9,10 @@ except ImportError as error:
 from aesexpert.train.arguments import AesExpertSFTConfig, DataArguments
 from aesexpert.train.build import build_trainer
 from aesexpert.train.freezing import freeze_vision_tower
-from aesexpert.train.instructions import InstructionSampler, instruction_rows
+from aesexpert.train.instructions import instruction_rows
 from aesexpert.train.packing import SharedPrefixCollator
 from aesexpert.train.run import train
+from aesexpert.train.sampler import InstructionSampler
 from aesexpert.train.segments import take_segments
 from aesexpert.train.trainer import AesExpertTrainer
 

@@ -54,7 +54,8 @@ class AesExpertSFTConfig(SFTConfig):
             own option, which does not know pictures.
         instructions_per_picture (`int`, *optional*):
             How many of a picture's instructions follow each other: a visit. Fewer mix a batch better, more share more
-            work. By default all of them with `packing: shared`, and one, so that rows are mixed, with `packing: one`.
+            work, and most is shared where they divide the batch. By default all of them, as far as a batch has room,
+            with `packing: shared`, and one, so that rows are mixed, with `packing: one`.
         drop_long_instructions (`bool`, *optional*, defaults to `False`):
             Whether `packing: shared` leaves out instructions that `max_length` does not hold, instead of cutting the
             end of their response.

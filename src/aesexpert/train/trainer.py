@@ -11,7 +11,7 @@ from trl import SFTTrainer
 
 from aesexpert.train.freezing import projector_parameters
 from aesexpert.train.head import score_labelled_positions
-from aesexpert.train.instructions import InstructionSampler
+from aesexpert.train.sampler import InstructionSampler
 from aesexpert.train.tokens import TokenCount
 
 
@@ -33,6 +33,7 @@ class AesExpertTrainer(SFTTrainer):
         together = self.args.versions_together
         return InstructionSampler(
             rows["picture"][:],  # lists: a column reads its file anew for every entry
+            self.args.per_device_train_batch_size,
             self.args.instructions_per_picture or (None if self.args.shared_prefix else 1),
             groups=rows["original"][:] if together else None,
             questions=rows["question"][:] if together else None,
