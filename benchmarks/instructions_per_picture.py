@@ -25,7 +25,7 @@ PATHS = {
     "one": ["--packing", "one"],
     "shared, K = 4": ["--packing", "shared", "--instructions_per_picture", "4"],
     "shared, K = 8": ["--packing", "shared", "--instructions_per_picture", "8"],
-    "shared, all": ["--packing", "shared"],
+    "shared, all": ["--packing", "shared", "--instructions_per_picture", "1000"],  # the demo's recipe has 1
 }
 SEEDS = (1, 2)
 BATCH_SIZE = 16
@@ -35,7 +35,7 @@ Curve = tuple[list[int], list[float], list[float]]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--steps", type=int, default=12, help=f"steps of {BATCH_SIZE} instructions (default: %(default)s)"
+        "--steps", type=int, default=24, help=f"steps of {BATCH_SIZE} instructions (default: %(default)s)"
     )
     parser.add_argument("--pictures", type=int, default=3, help="validation pictures (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "instructions_per_picture.png")
@@ -61,12 +61,13 @@ def train(path: str, seed: int, steps: int, pictures: int) -> Curve:
         "dataset_name": str(BUILD / "aesmmit"),
         "output_dir": str(folder),
         "max_steps": steps,
+        "warmup_steps": max(1, steps // 6),
         "per_device_train_batch_size": BATCH_SIZE,
         "per_device_eval_batch_size": BATCH_SIZE,
         "versions_together": "false",
         "dataset_test_split": f"validation[:{pictures}]",
         "eval_strategy": "steps",
-        "eval_steps": max(1, steps // 3),
+        "eval_steps": max(1, steps // 4),
         "eval_on_start": "true",
         "save_strategy": "no",
         "seed": seed,
