@@ -52,7 +52,7 @@ def test_the_page_scores_answers(page):
         ("5", REFERENCES, "TypeError"),
         ('{"a": 1}', REFERENCES, "KeyError"),
         ('["A"]', REFERENCES, r"Mismatch in the number of predictions \(1\) and references \(2\)"),
-        (ANSWERS, '[{"answer": "High"}, {"answer": "Low"}]', "dimension"),
+        (ANSWERS, '[{"answer": "High"}, {"answer": "Low"}]', "KeyError: 'options'"),
     ],
 )
 def test_the_page_says_what_is_wrong(page, answers, references, message):

@@ -37,10 +37,10 @@ if __name__ == "__main__":
         [
             gr.Dropdown(TASKS, value="assessment", label="Task"),
             gr.Code(json.dumps(ANSWERS, indent=2), language="json", label="Answers: strings"),
-            gr.Code(json.dumps(REFERENCES, indent=2), language="json", label="References: questions with their answers"),
+            gr.Code(json.dumps(REFERENCES, indent=2), language="json", label="References: questions and answers"),
         ],
         gr.JSON(label="Scores"),
         title="AesBench",
-        description="Accuracy of a model's answers about the aesthetics of pictures, as the AesExpert paper reports it.",
+        description="Accuracy of a model's answers about the aesthetics of pictures, as in the AesExpert paper.",
         flagging_mode="never",
     ).launch()
