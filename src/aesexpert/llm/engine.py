@@ -262,12 +262,12 @@ class Engine:
         body = request_body(job.request, self._connection.model, job.form)
         if job.state.unusable:
             body = ask_again(body, job.request, job.state.text, job.state.problem)
+        # the second is never sent; without it the client makes one up, from the system's randomness, each time
+        options: Any = {"headers": {"X-Custom-Id": job.key}, "idempotency_key": job.key}
         try:
             # a limit to the whole reply: a server that sends a byte now and then holds a worker no longer than others
             async with asyncio.timeout(self._connection.timeout):
-                content = await self._api.post(
-                    "/chat/completions", cast_to=object, body=body, options={"headers": {"X-Custom-Id": job.key}}
-                )
+                content = await self._api.post("/chat/completions", cast_to=object, body=body, options=options)
             return read_completion(content)
         except TimeoutError:
             raise Transient(f"no whole reply within {self._connection.timeout:g} s") from None

@@ -17,7 +17,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -164,7 +164,7 @@ class Journal:
             reply (`Reply`): The reply.
             batch (`str`, *optional*): The batch that it came with.
         """
-        self._add({"key": key, "id": request_id, **asdict(reply)}, batch)
+        self._add({"key": key, "id": request_id, **vars(reply)}, batch)
 
     def add_failure(self, key: str, request_id: str, failure: str, batch: str | None = None) -> None:
         """Writes down why a request was given up.
