@@ -3,7 +3,7 @@
     python benchmarks/llm_client.py
 
     python -m venv /tmp/rivals
-    /tmp/rivals/bin/pip install instructor==1.17.0 'datatrove[io]==0.10.1' aiosqlite orjson
+    /tmp/rivals/bin/pip install instructor==1.17.0 'datatrove[io]==0.10.1' httpx aiosqlite orjson
     python benchmarks/llm_client.py --rivals /tmp/rivals/bin/python
 
 The server of the tests answers after 0.5 s +- 0.2; 1 % of requests fail with 500 or 503, and 2 % of answers are cut.
