@@ -67,11 +67,11 @@ PROCESS = """
 import os, sys
 from trl import ModelConfig
 from aesexpert.train import AesExpertSFTConfig, DataArguments, build_trainer
-aesmmit, start, out, packing, batch_size, processes = sys.argv[1:]
+aesmmit, start, out, packing, processes = sys.argv[1:]
 training = AesExpertSFTConfig(
     output_dir=out, packing=packing, instructions_per_picture=3, max_steps=4, optim="sgd", learning_rate=0.05,
-    per_device_train_batch_size=int(batch_size), per_device_eval_batch_size=int(batch_size), eval_strategy="steps",
-    eval_steps=2, logging_steps=1, use_cpu=True, bf16=False, save_strategy="no",
+    per_device_train_batch_size=4, gradient_accumulation_steps=2 // int(processes), eval_strategy="steps",
+    per_device_eval_batch_size=4, eval_steps=2, logging_steps=1, use_cpu=True, bf16=False, save_strategy="no",
     ddp_backend="gloo" if "WORLD_SIZE" in os.environ else None,
     activation_checkpointing=False, disable_tqdm=True,
 )
@@ -95,9 +95,9 @@ def test_two_processes_train_as_one_process_does(aesmmit: Path, start: Path, tmp
         log = json.loads((tmp_path / name / "trainer_state.json").read_text())["log_history"]
         return load_file(tmp_path / name / "model.safetensors"), [e["loss"] for e in log if "loss" in e]
 
-    expected, losses = run("one", [], "one", "8", "1")
+    expected, losses = run("one", [], "one", "1")
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    weights, shared_losses = run("two", launch, "shared", "4", "2")
+    weights, shared_losses = run("two", launch, "shared", "2")
     assert shared_losses == pytest.approx(losses, rel=2e-4)
     for name, weight in expected.items():
         torch.testing.assert_close(weights[name], weight, rtol=1e-5, atol=1e-5, msg=name)

@@ -16,12 +16,12 @@ class InstructionSampler(torch.utils.data.Sampler[int]):
 
     An epoch has every instruction once. A batch boundary cuts a visit only where visits of full size do not divide a
     batch; what is left of a picture's instructions is visited in batches of its own, those of like size together, so
-    that packed rows repeat few pictures and are padded little. The order depends on the seed and the epoch alone, so a
-    resumed run goes on exactly where it stopped.
+    that packed rows repeat few pictures and are padded little. The order depends on the seed, the epoch and the batch
+    size alone, so a resumed run goes on exactly where it stopped.
 
     Args:
         pictures (`Sequence[int]`): The picture of each row.
-        batch_size (`int`): How many instructions a batch has.
+        batch_size (`int`): How many instructions a batch of one device has.
         instructions_per_picture (`int`, *optional*):
             How many instructions a visit has at most; by default all, as far as a batch has room for them.
         groups (`Sequence[str]`, *optional*):
