@@ -1,6 +1,5 @@
 """The client against a real model behind `transformers serve`."""
 
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ import pytest
 
 from aesexpert.llm import Client, Request
 from llm_helpers import Pairs
+from ports import free_port
 
 
 ROOT = Path(__file__).parents[2]
@@ -33,8 +33,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(model: Path) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [str(Path(sys.executable).with_name("transformers")), "serve", str(model), "--port", str(port)]
     process = subprocess.Popen([*command, "--device", "cpu"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

@@ -3,13 +3,13 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 
 import pytest
 
 from aesexpert.hub.metric import metric_publication
+from ports import free_port
 
 
 pytestmark = pytest.mark.slow
@@ -27,11 +27,8 @@ def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("space")
     for name, content in metric_publication("acme/aesbench").files.items():
         (folder / name).write_bytes(content if isinstance(content, bytes) else content.read_bytes())
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = str(probe.getsockname()[1])
-    settings = {"GRADIO_SERVER_PORT": port, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
+    environment = {**os.environ, "GRADIO_SERVER_PORT": str(free_port()), "GRADIO_ANALYTICS_ENABLED": "False"}
     command = [sys.executable, "-u", "app.py"]
-    environment = {**os.environ, **settings, "HF_HOME": str(folder / "cache")}
     with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             address = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())

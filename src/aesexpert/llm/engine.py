@@ -262,7 +262,7 @@ class Engine:
         body = request_body(job.request, self._connection.model, job.form)
         if job.state.unusable:
             body = ask_again(body, job.request, job.state.text, job.state.problem)
-        # the second is never sent; without it the client makes one up, from the system's randomness, each time
+        # OpenAI's client sends no idempotency key, yet draws one from the system's randomness where it is given none
         options: Any = {"headers": {"X-Custom-Id": job.key}, "idempotency_key": job.key}
         try:
             # a limit to the whole reply: a server that sends a byte now and then holds a worker no longer than others

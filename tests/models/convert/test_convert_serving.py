@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from PIL import Image
 from transformers import pipeline
 
 from parity import CASES, convert, with_tokenizer
+from ports import free_port
 
 
 QUESTION = "What is it?"
@@ -46,9 +46,7 @@ def test_a_pipeline_answers_about_a_picture(stock):
 
 @pytest.mark.slow
 def test_transformers_serve_answers_the_same(stock, tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [str(Path(sys.executable).with_name("transformers")), "serve", str(stock), "--host", "127.0.0.1"]
     command += ["--port", str(port), "--device", "cpu", "--dtype", "float32"]
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
