@@ -9,7 +9,7 @@ from time import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from aesexpert.llm.errors import KeyMissingError, LLMError, ModelMissingError, QuotaError, ServerError, needs_extra
+from aesexpert.llm.errors import KeyMissingError, LLMError, ModelMissingError, QuotaError, ServerError
 
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ KEY, ADDRESS = "OPENAI_API_KEY", "OPENAI_BASE_URL"
 
 NO_KEY = "none"
 """What is sent to a server that wants no key."""
-
-CONNECT_SECONDS = 15.0
 
 _USED_UP = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
 _ABOUT_THE_FORM = re.compile(r"response_format|json_schema|json_object|structured output|guided", re.I)
@@ -69,29 +67,6 @@ class Connection:
         """Takes the key out of a text."""
         return text.replace(self.secret, "***") if self.secret else text
 
-    def open(self, connections: int) -> "openai.AsyncOpenAI":
-        """Opens the client. Its own retries are off: they know nothing of a rate that all requests share.
-
-        Args:
-            connections (`int`): How many connections there can be.
-
-        Returns:
-            `openai.AsyncOpenAI`: The client.
-        """
-        with needs_extra("llm"):
-            import aiohttp  # noqa: F401 (the transport below needs it)
-            import openai
-        limits = type(openai.DEFAULT_CONNECTION_LIMITS)(max_connections=connections, keepalive_expiry=30.0)
-        # the limit to a whole reply is kept by the caller
-        timeout = openai.Timeout(2 * self.timeout, connect=CONNECT_SECONDS)
-        return openai.AsyncOpenAI(
-            base_url=self.base_url,
-            api_key=self.api_key,
-            max_retries=0,
-            timeout=timeout,
-            http_client=openai.DefaultAioHttpClient(limits=limits, timeout=timeout),
-        )
-
     def explain(self, error: "openai.APIStatusError", form_asked: bool = False) -> Exception:
         """Says what a refusal means.
 
@@ -131,7 +106,8 @@ class Connection:
     def unreachable(self, error: BaseException) -> str:
         """Says why there was no connection."""
         cause = list(_causes(error))[-1]
-        return self.hide(f"no answer from {self.base_url}: {str(cause) or type(cause).__name__}")
+        reason = " ".join(str(cause).split()) or type(cause).__name__
+        return self.hide(f"no answer from {self.base_url}: {reason}")
 
 
 def _check(address: str) -> None:

@@ -14,9 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from aesexpert.llm.answers import Answer, Reply, read_completion
-from aesexpert.llm.connection import Connection, FormRefused, RateLimited, Refused, Transient, is_refused
-from aesexpert.llm.errors import JournalError, KeyMissingError, LLMError, RequestError, ServerError, needs_extra
+from aesexpert.llm.answers import Answer, Reply
+from aesexpert.llm.connection import Connection, FormRefused, RateLimited, Refused, Transient
+from aesexpert.llm.errors import JournalError, LLMError, RequestError, ServerError, needs_extra
 from aesexpert.llm.journal import Journal
 from aesexpert.llm.pacing import Pacer
 from aesexpert.llm.replay import Replay, replay
@@ -31,8 +31,6 @@ FIRST_BACK_OFF, LONGEST_BACK_OFF = 0.5, 60.0
 
 COMPLETION_TOKENS = 300.0
 """How long an answer is thought to be before the first one is there."""
-
-GREETINGS, GREETING_SECONDS = 3, 10.0
 
 IGNORED = 5
 """So many unusable answers, and more than usable ones, tell that a server ignores the form of answer asked for."""
@@ -86,9 +84,6 @@ class Engine:
         attempts: int,
         answers: int,
     ) -> None:
-        with needs_extra("llm"):
-            import openai
-        self._openai = openai
         self._connection, self._requests, self._journal = connection, requests, journal
         self._deliver, self._spend, self._pacer = deliver, spend, pacer
         self._concurrency, self._attempts, self._answers = concurrency, attempts, answers
@@ -137,8 +132,10 @@ class Engine:
 
     async def run(self) -> None:
         """Asks everything. What stopped it early is in `error`."""
+        with needs_extra("llm"):
+            from aesexpert.llm.endpoint import Endpoint
         self._loop = asyncio.get_running_loop()
-        async with self._connection.open(self._concurrency + 1) as self._api:
+        async with Endpoint(self._connection, self._concurrency + 1) as self._endpoint:
             self._workers = [asyncio.create_task(self._work()) for _ in range(self._concurrency)]
             try:
                 await asyncio.gather(*self._workers, return_exceptions=True)
@@ -237,46 +234,15 @@ class Engine:
     async def _greet(self) -> None:
         """Sees to it that there is a server, once and before anything is asked."""
         if self._greeting is None:
-            self._greeting = asyncio.create_task(self._look())
+            self._greeting = asyncio.create_task(self._endpoint.greet())
         if not self._greeting.done() or self._greeting.exception():
             await asyncio.shield(self._greeting)
-
-    async def _look(self) -> None:
-        for number in range(GREETINGS):
-            try:
-                await self._api.get("/models", cast_to=object, options={"timeout": GREETING_SECONDS})
-                return
-            except self._openai.APIConnectionError as error:
-                if not is_refused(error):
-                    return  # it is there, and busy
-                if number == GREETINGS - 1:
-                    raise ServerError(f"{self._connection.unreachable(error)}; see to --base-url") from None
-                await asyncio.sleep(FIRST_BACK_OFF)
-            except self._openai.APIStatusError as error:
-                explained = self._connection.explain(error)
-                if isinstance(explained, KeyMissingError):
-                    raise explained from None
-                return  # not every server lists its models
 
     async def _send(self, job: _Job) -> Reply:
         body = request_body(job.request, self._connection.model, job.form)
         if job.state.unusable:
             body = ask_again(body, job.request, job.state.text, job.state.problem)
-        # OpenAI's client sends no idempotency key, yet draws one from the system's randomness where it is given none
-        options: Any = {"headers": {"X-Custom-Id": job.key}, "idempotency_key": job.key}
-        try:
-            # a limit to the whole reply: a server that sends a byte now and then holds a worker no longer than others
-            async with asyncio.timeout(self._connection.timeout):
-                content = await self._api.post("/chat/completions", cast_to=object, body=body, options=options)
-            return read_completion(content)
-        except TimeoutError:
-            raise Transient(f"no whole reply within {self._connection.timeout:g} s") from None
-        except self._openai.APIStatusError as error:
-            raise self._connection.explain(error, "response_format" in body) from None
-        except self._openai.APIError as error:
-            raise Transient(self._connection.unreachable(error)) from None
-        except ValueError as error:
-            raise Transient(self._connection.hide(str(error))) from None
+        return await self._endpoint.complete(body, job.key)
 
     async def _take(self, job: _Job, reply: Reply) -> None:
         """Writes a reply down, then reads it."""
