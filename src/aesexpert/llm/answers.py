@@ -3,14 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from aesexpert.llm.errors import needs_extra
 from aesexpert.llm.requests import Request
 
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
+    from pydantic import BaseModel, ValidationError
 
 SHOWN_CHARACTERS = 200
 
@@ -116,17 +115,17 @@ def parse(request: Request, reply: Reply) -> "BaseModel | str":
 
 
 def _validate(schema: "type[BaseModel]", reply: Reply) -> "BaseModel":
-    with needs_extra("llm"):
-        from pydantic import ValidationError
     try:
-        return schema.model_validate(_find_object(reply.text))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the answer"
-        raise Unusable(f"{where}: {first['msg']}") from error
+        content = _find_object(reply.text)
     except (ValueError, RecursionError) as error:
         cut = " (it was cut off at the limit of tokens)" if reply.finish_reason == "length" else ""
         raise Unusable(f"the answer is not JSON{cut}") from error
+    try:
+        return schema.model_validate(content)
+    except ValueError as error:
+        first = cast("ValidationError", error).errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the answer"
+        raise Unusable(f"{where}: {first['msg']}") from error
 
 
 def _find_object(text: str) -> Any:

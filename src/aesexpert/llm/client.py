@@ -155,7 +155,7 @@ class _Run:
     """An engine in its thread, and the queue that its answers come through."""
 
     def __init__(self, client: Client, requests: Iterator[Request], journal: Journal | None) -> None:
-        self._queue: queue.Queue[Answer | None] = queue.Queue()
+        self._queue: queue.SimpleQueue[Answer | None] = queue.SimpleQueue()
         self._engine = Engine(
             client.connection,
             requests,

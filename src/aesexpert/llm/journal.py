@@ -84,7 +84,8 @@ class Journal:
         self.is_full = False
         with _explained(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(self.path, "a+b", buffering=0)  # noqa: SIM115 (closed by `close`)
+            self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115 (closed by `close`)
+            self._reader = open(self.path, "rb")  # noqa: SIM115
         try:
             self._open()
         except BaseException:
@@ -143,12 +144,10 @@ class Journal:
         return replies
 
     def _read_line(self, offset: int) -> bytes:
-        size, line = 8192, b""
-        while not line.endswith(b"\n"):
-            chunk = os.pread(self._file.fileno(), size, offset + len(line))
-            if not chunk:
-                raise JournalError(f"{self.path} was shortened while it was in use; run the command again")
-            line += chunk[: chunk.find(b"\n") + 1 or None]
+        self._reader.seek(offset)
+        line = self._reader.readline()
+        if not line.endswith(b"\n"):
+            raise JournalError(f"{self.path} was shortened while it was in use; run the command again")
         return line
 
     def failure(self, key: str) -> str | None:
@@ -233,6 +232,7 @@ class Journal:
         """Lets go of the file."""
         self._ballast.unlink(missing_ok=True)
         self._file.close()
+        self._reader.close()
 
     def __enter__(self) -> "Journal":
         return self

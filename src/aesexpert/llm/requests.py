@@ -57,9 +57,10 @@ class Request:
             "model": model,
             "messages": list(self.messages),
             "parameters": dict(self.parameters),
-            "schema": strict_schema(self.schema) if self.schema else None,
         }
-        return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:KEY_LENGTH]
+        # `schema` comes after these names, and its text is the same for every request of a job
+        text = json.dumps(content, sort_keys=True)[:-1] + f', "schema": {_schema_text(self.schema)}}}'
+        return sha256(text.encode()).hexdigest()[:KEY_LENGTH]
 
 
 @lru_cache(maxsize=64)
@@ -73,6 +74,11 @@ def strict_schema(schema: "type[BaseModel]") -> dict[str, Any]:
         `dict[str, Any]`: Its schema; every property is required and no other is allowed, as servers demand.
     """
     return _strict(schema.model_json_schema())
+
+
+@lru_cache(maxsize=64)
+def _schema_text(schema: "type[BaseModel] | None") -> str:
+    return json.dumps(strict_schema(schema) if schema else None, sort_keys=True)
 
 
 def _strict(node: Any) -> Any:
