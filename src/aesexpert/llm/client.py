@@ -34,7 +34,7 @@ UNREAD_ANSWERS = 1000
 
 REFRESH_SECONDS = 0.5
 
-BUNCH_SECONDS = 0.02
+BUNCH_SECONDS = 0.05
 """So long answers gather before the caller is woken: waking it for each takes the engine's time from the requests."""
 
 

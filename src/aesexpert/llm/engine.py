@@ -10,7 +10,7 @@ import itertools
 import logging
 import random
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,7 +94,7 @@ class Engine:
         self._form, self._usable, self._unusable = Form.SCHEMA, 0, 0
         self._completion_tokens = COMPLETION_TOKENS
         self._given_up_in_a_row = 0
-        self._greeting: asyncio.Task[None] | None = None
+        self._connecting: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[Any]] = set()
         self._workers: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -132,16 +132,14 @@ class Engine:
 
     async def run(self) -> None:
         """Asks everything. What stopped it early is in `error`."""
-        with needs_extra("llm"):
-            from aesexpert.llm.endpoint import Endpoint
         self._loop = asyncio.get_running_loop()
-        async with Endpoint(self._connection, self._concurrency + 1) as self._endpoint:
+        async with AsyncExitStack() as self._opened:
             self._workers = [asyncio.create_task(self._work()) for _ in range(self._concurrency)]
             try:
                 await asyncio.gather(*self._workers, return_exceptions=True)
             finally:
-                if self._greeting is not None:
-                    self._greeting.cancel()
+                if self._connecting is not None:
+                    self._connecting.cancel()
 
     async def _work(self) -> None:
         try:
@@ -196,7 +194,7 @@ class Engine:
         task = asyncio.current_task()
         assert task
         try:
-            await self._greet()
+            await self._connect()
             expected = job.prompt_tokens + self._completion_tokens
             sent_at = await self._pacer.turn(expected)
             self._sending.add(task)
@@ -231,12 +229,20 @@ class Engine:
         self._given_up_in_a_row = 0
         self._pacer.accepted()
 
-    async def _greet(self) -> None:
+    async def _connect(self) -> None:
         """Sees to it that there is a server, once and before anything is asked."""
-        if self._greeting is None:
-            self._greeting = asyncio.create_task(self._endpoint.greet())
-        if not self._greeting.done() or self._greeting.exception():
-            await asyncio.shield(self._greeting)
+        if self._connecting is None:
+            self._connecting = asyncio.create_task(self._open())
+        if not self._connecting.done() or self._connecting.exception():
+            await asyncio.shield(self._connecting)
+
+    async def _open(self) -> None:
+        # imported here: it takes a second, and a journal that has every answer needs no server
+        with needs_extra("llm"):
+            from aesexpert.llm.endpoint import Endpoint
+        endpoint = Endpoint(self._connection, self._concurrency + 1)
+        self._endpoint = await self._opened.enter_async_context(endpoint)
+        await self._endpoint.greet()
 
     async def _send(self, job: _Job) -> Reply:
         body = request_body(job.request, self._connection.model, job.form)

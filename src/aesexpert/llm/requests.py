@@ -26,6 +26,8 @@ CHARACTERS_A_TOKEN = 4
 TOKENS_A_PICTURE = 765
 """What a picture of up to 1024 px costs at OpenAI's high detail: four tiles of 170 tokens and 85."""
 
+_sorted_json = json.JSONEncoder(sort_keys=True).encode
+
 
 @dataclass(frozen=True)
 class Request:
@@ -59,7 +61,7 @@ class Request:
             "parameters": dict(self.parameters),
         }
         # `schema` comes after these names, and its text is the same for every request of a job
-        text = json.dumps(content, sort_keys=True)[:-1] + f', "schema": {_schema_text(self.schema)}}}'
+        text = _sorted_json(content)[:-1] + f', "schema": {_schema_text(self.schema)}}}'
         return sha256(text.encode()).hexdigest()[:KEY_LENGTH]
 
 
@@ -78,7 +80,7 @@ def strict_schema(schema: "type[BaseModel]") -> dict[str, Any]:
 
 @lru_cache(maxsize=64)
 def _schema_text(schema: "type[BaseModel] | None") -> str:
-    return json.dumps(strict_schema(schema) if schema else None, sort_keys=True)
+    return _sorted_json(strict_schema(schema) if schema else None)
 
 
 def _strict(node: Any) -> Any:
