@@ -1,12 +1,14 @@
 """What is sent to a server, and what is made of replies that no server should send."""
 
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
+from aesexpert.llm import MissingExtraError
 from fake_openai import Config, serve
 from llm_helpers import ask
 
@@ -95,6 +97,13 @@ def test_the_headers_are_those_of_openais_client(monkeypatch: pytest.MonkeyPatch
     ):
         assert line in sent.split("\r\n")
     assert "x-stainless" not in sent
+
+
+def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "aesexpert.llm.endpoint", raising=False)
+    monkeypatch.setitem(sys.modules, "openai", None)
+    with pytest.raises(MissingExtraError, match=r"openai is not installed.*pip install 'aesexpert\[llm\]'"):
+        ask("http://127.0.0.1:9/v1", 1)
 
 
 def test_as_many_connections_as_requests_under_way() -> None:
