@@ -179,11 +179,11 @@ class Engine:
             raise RequestError(f"two requests have the name {request.id!r}; give each its own")
         self._names.add(request.id)
         key = request.key(self._connection.model)
-        job = _Job(request, key, estimate_tokens(request.messages), replay(request, key, self._journal))
-        if job.state.answer is None and job.state.unusable < self._answers:
-            return job
-        failed = Answer(request.id, job.state.text, failure=job.state.given_up, from_journal=True)
-        await self._hand_over(job.state.answer or failed)
+        state = replay(request, key, self._journal)
+        if state.answer is None and state.unusable < self._answers:
+            return _Job(request, key, estimate_tokens(request.messages), state)
+        answer = state.answer or Answer(request.id, state.text, failure=state.given_up, from_journal=True)
+        await self._hand_over(answer)
         return None
 
     async def _hand_over(self, answer: Answer) -> None:
