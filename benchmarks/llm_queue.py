@@ -3,8 +3,8 @@
     python benchmarks/llm_queue.py
 
 As many requests as the paper has critiques, of about a kilobyte, 256 at a time, at a server that answers after 0.1 s.
-The restart finds no server: the journal has all answers, and each is read in the form that was asked for. Seconds count
-from the start of the process; memory is its peak.
+The restart finds no server: the journal has all answers, and each is read in the form that was asked for. Seconds
+count from the start of the process; memory is its peak.
 """
 
 import argparse
