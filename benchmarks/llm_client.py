@@ -1,4 +1,4 @@
-"""The client against the limit of its server, side by side with two libraries.
+"""The client against the limit of its server, side by side with two libraries and with OpenAI's own.
 
     python benchmarks/llm_client.py
 
@@ -78,8 +78,9 @@ def main() -> None:
     print("| scenario | client | share of the limit | cores | answered | replies 429 |\n|---|---|--:|--:|--:|--:|")
     for scenario in options.scenarios:
         clients = {"aesexpert": sys.executable}
-        if options.rivals and SCENARIOS[scenario].limit != RATE and not SCENARIOS[scenario].pictures:
-            clients |= dict.fromkeys(RIVALS, options.rivals)
+        if SCENARIOS[scenario].limit != RATE and not SCENARIOS[scenario].pictures:
+            clients |= {"openai": sys.executable}
+            clients |= dict.fromkeys(RIVALS, options.rivals) if options.rivals else {}
         for name, interpreter in clients.items():
             print(f"| {scenario} | {name} | {measure(name, interpreter, scenario)} |", flush=True)
 
@@ -146,6 +147,11 @@ def schema() -> Any:
     return Pairs
 
 
+def response_format(form: Any) -> dict[str, Any]:
+    """How it is asked for."""
+    return {"type": "json_schema", "json_schema": {"name": form.__name__, "schema": form.model_json_schema()}}
+
+
 def ask_aesexpert(url: str, scenario: Scenario) -> None:
     """This library's client, with its journal."""
     from aesexpert.llm import Client, Request
@@ -154,6 +160,37 @@ def ask_aesexpert(url: str, scenario: Scenario) -> None:
     requests = (Request(str(n), messages(n, scenario.pictures), form) for n in range(scenario.requests))
     for _ in Client(url, "fake-gpt", concurrency=scenario.concurrency).ask(requests, "journal.jsonl"):
         pass
+
+
+def ask_openai(url: str, scenario: Scenario) -> None:
+    """OpenAI's client on the HTTP client that this library uses, with its own retries and no journal."""
+    import asyncio
+
+    from openai import AsyncOpenAI, DefaultAioHttpClient
+    from pydantic import ValidationError
+
+    form = schema()
+    wanted = response_format(form)
+    numbers = iter(range(scenario.requests))
+
+    async def work(client: Any) -> None:
+        for number in numbers:
+            for _ in range(5):
+                reply = await client.chat.completions.create(
+                    model="fake-gpt", messages=messages(number, scenario.pictures), response_format=wanted
+                )
+                try:
+                    form.model_validate_json(reply.choices[0].message.content)
+                except ValidationError:
+                    continue
+                break
+
+    async def run() -> None:
+        http = DefaultAioHttpClient()
+        async with AsyncOpenAI(base_url=url, api_key="none", max_retries=5, http_client=http) as client:
+            await asyncio.gather(*(work(client) for _ in range(scenario.concurrency)))
+
+    asyncio.run(run())
 
 
 def ask_instructor(url: str, scenario: Scenario) -> None:
@@ -189,7 +226,7 @@ def ask_datatrove(url: str, scenario: Scenario) -> None:
     from datatrove.pipeline.writers import JsonlWriter
 
     form = schema()
-    wanted = {"type": "json_schema", "json_schema": {"name": "Pairs", "schema": form.model_json_schema()}}
+    wanted = response_format(form)
 
     async def rollout(document: Any, generate: Any) -> Any:
         for _ in range(5):
@@ -214,7 +251,7 @@ def ask_datatrove(url: str, scenario: Scenario) -> None:
     LocalPipelineExecutor([documents, runner], logging_dir="logs").run()
 
 
-CLIENTS = {"aesexpert": ask_aesexpert, "instructor": ask_instructor, "datatrove": ask_datatrove}
+CLIENTS = {"aesexpert": ask_aesexpert, "openai": ask_openai, "instructor": ask_instructor, "datatrove": ask_datatrove}
 
 
 if __name__ == "__main__":

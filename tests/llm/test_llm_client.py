@@ -1,6 +1,7 @@
 """The client against a server with faults."""
 
 import base64
+import hashlib
 import json
 import logging
 import time
@@ -18,6 +19,7 @@ from aesexpert.llm.errors import (
     RequestError,
     ServerError,
 )
+from aesexpert.llm.requests import strict_schema
 from fake_openai import MODEL, Config, serve
 from llm_helpers import Pairs, ask, request, requests
 
@@ -175,6 +177,14 @@ def test_a_request_keeps_its_key_in_versions_to_come() -> None:
     """Else their journals would not answer it."""
     asked = Request("a", [{"role": "user", "content": "Hello, w\u00f6rld"}], None, {"temperature": 0.5})
     assert asked.key("m") == "f2062210491836ef0ae6c85e8ed0898b1befe6f5"
+
+
+@pytest.mark.parametrize("schema", [None, Pairs])
+def test_a_key_is_the_hash_of_all_that_is_asked(schema: type[Pairs] | None) -> None:
+    asked = Request("b", request(1).messages, schema, {"temperature": 0.5})
+    content = {name: getattr(asked, name) for name in ("id", "messages", "parameters")}
+    content |= {"model": "m", "schema": strict_schema(schema) if schema else None}
+    assert asked.key("m") == hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:40]
 
 
 def test_requests_are_drawn_when_they_can_be_sent() -> None:

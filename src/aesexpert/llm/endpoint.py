@@ -2,7 +2,7 @@
 
 Requests leave through the HTTP client that `openai` brings for asyncio. `AsyncOpenAI` says how the server is addressed
 and is passed by then: it builds options, headers and models anew around every request, for retries and types that are
-not used here, and takes about twice the processor time of the HTTP client below it.
+not used here, at a price that `benchmarks/llm_client.py` shows.
 """
 
 import asyncio

@@ -107,6 +107,7 @@ class Journal:
     def _load(self) -> int:
         """Reads the index, and returns where the last whole line ends."""
         end = 0
+        # not through `_reader`, whose buffer would keep the torn line that is cut off after this
         with open(self.path, "rb") as file:
             for number, line in enumerate(file, start=1):
                 if not line.endswith(b"\n"):
